@@ -1,0 +1,51 @@
+/** Every error code the library throws, with the class of fault it stands for. `docs/errors.md` lists the same table. */
+export const errorCodes = {
+  INVALID_ARGUMENT: 'An argument or option has a value that is not allowed.',
+  ABORTED: 'The caller aborted the operation through its AbortSignal.',
+  SHAPE_MISMATCH: 'Two tensor shapes, or a tensor and its data, do not agree.',
+  GRAPH_INVALID: 'A graph is malformed: an unknown operator, value or type, or a value used before it is made.',
+  GRADIENT_UNDEFINED: 'A gradient was asked through an operator that has none.',
+  FILE_NOT_FOUND: 'A file or folder that is needed does not exist.',
+  FILE_UNREADABLE: 'A file exists but could not be read.',
+  OUTPUT_UNWRITABLE: 'A file or folder could not be written: permissions, a full disk or a bad path.',
+  FILE_CORRUPT: 'A file is truncated or its content does not match its own header or checksum.',
+  TEXT_EMPTY: 'A text has nothing to work on.',
+  TEXT_INVALID_UTF8: 'Bytes are not valid UTF-8, or a string holds a lone surrogate.',
+  TOKENIZER_INVALID: 'A tokenizer file is malformed or of an unsupported kind.',
+  TOKENIZER_MISMATCH: 'A tokenizer does not belong to the model it is used with.',
+  DATASET_UNKNOWN: 'No dataset has this name and no file has this path.',
+  DATASET_UNAVAILABLE: 'A known dataset could not be found on this machine.',
+  CONFIG_INVALID: 'A model configuration is malformed or its numbers contradict each other.',
+  WEIGHTS_INVALID: 'A safetensors file is truncated, hostile or malformed.',
+  WEIGHTS_MISMATCH: 'Weights do not match the model configuration.',
+  MODEL_INVALID: 'A model folder lacks a file or its files contradict each other.',
+  CHECKPOINT_INVALID: 'A training checkpoint is corrupted or belongs to another run.',
+  TRAINING_DIVERGED: 'The loss or a gradient became NaN, infinite or exploded.',
+  RUNTIME_FAILED: 'ONNX Runtime refused a graph or failed to run it.',
+  RECORD_INVALID: 'A measurement record or report file does not follow its schema.',
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/**
+ * The one error class of the library: a stable `code`, a message that says what was expected, what came and what to do,
+ * and the data behind the message.
+ */
+export class IteraError extends Error {
+  override readonly name = 'IteraError';
+  readonly code: ErrorCode;
+  readonly data: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, data: Record<string, unknown> = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.data = data;
+  }
+}
+
+/** Throws `ABORTED` if the signal has fired; long work calls this between steps. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) {
+    throw new IteraError('ABORTED', 'The operation was aborted by its caller.', {}, { cause: signal.reason });
+  }
+}
