@@ -1,0 +1,103 @@
+/** Names of everything the project measures; `docs/metrics.md` defines each. */
+export const metrics = [
+  'bits_per_byte',
+  'word_perplexity',
+  'token_perplexity',
+  'nats_per_token',
+  'perplexity_ratio',
+  'kl_divergence_nats',
+  'top1_agreement',
+  'size_bytes',
+  'parameters',
+  'active_parameters',
+  'latency_ms',
+  'tokens_per_second',
+  'time_to_first_token_ms',
+  'load_ms',
+  'memory_bytes',
+  'energy_j_per_token',
+  'tokens_per_joule',
+  'max_abs_difference',
+] as const;
+
+export type Metric = (typeof metrics)[number];
+
+/** Under what a number holds. Only what applies is given. */
+export interface Conditions {
+  readonly model?: string;
+  readonly variant?: string;
+  readonly dataset?: string;
+  readonly split?: string;
+  readonly runtime?: string;
+  readonly threads?: number;
+  readonly batch?: number;
+  readonly sequenceLength?: number;
+  readonly [name: string]: string | number | boolean | undefined;
+}
+
+interface RecordBase {
+  /** Unique within a report: subject, metric and conditions joined by `/`. */
+  readonly id: string;
+  /** What was measured, e.g. a model's name. */
+  readonly subject: string;
+  readonly metric: Metric;
+  readonly unit: string;
+  readonly method: string;
+  readonly conditions: Conditions;
+}
+
+/** A number that was measured, or estimated by a stated method. */
+export interface ValueRecord extends RecordBase {
+  readonly status: 'measured' | 'estimated';
+  readonly value: number;
+  /** Lower and upper end of the confidence interval, in `unit`. */
+  readonly interval?: readonly [number, number];
+  /** Coverage of `interval`, e.g. 0.95. */
+  readonly confidence?: number;
+  /** How many independent samples `value` rests on (documents, repeats). */
+  readonly n: number;
+  /** The raw samples, where they are few enough to keep. */
+  readonly samples?: readonly number[];
+}
+
+/** A measurement that could not be made, and why. */
+export interface NotRunRecord extends RecordBase {
+  readonly status: 'notRun';
+  readonly reason: string;
+}
+
+/** The one form of every number this project states. */
+export type MeasurementRecord = ValueRecord | NotRunRecord;
+
+/** Where, when and with what a set of records was made. */
+export interface Provenance {
+  readonly createdAt: string;
+  readonly iteraLite: string;
+  readonly node: string;
+  readonly onnxruntime?: string;
+  readonly platform: string;
+  readonly cpu: string;
+  readonly cpuCount: number;
+  readonly memoryBytes: number;
+  readonly commit?: string;
+  readonly threads?: number;
+  readonly seed?: number;
+  /** sha256 of every file that the numbers depend on, by a readable name. */
+  readonly hashes: Readonly<Record<string, string>>;
+}
+
+/** What `--json` prints and reports read. */
+export interface RecordSet {
+  readonly schemaVersion: 1;
+  readonly provenance: Provenance;
+  readonly records: readonly MeasurementRecord[];
+}
+
+/** Builds a record's `id` from its parts, so that equal measurements get equal ids. */
+export function recordId(subject: string, metric: Metric, conditions: Conditions): string {
+  const parts = Object.entries(conditions)
+    .filter(([, value]) => value !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, value]) => `${name}=${value}`);
+  return [subject, metric, ...parts].join('/');
+}
