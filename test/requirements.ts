@@ -1,0 +1,42 @@
+import { execFileSync } from 'node:child_process';
+
+/** The Python that parity tests run: `ITERA_PYTHON`, or the system's. */
+export const python = process.env['ITERA_PYTHON'] ?? '/usr/bin/python3';
+
+/** What some tests need beyond `npm ci`: how to look for it, and how to provide it. Looking throws if it is absent. */
+const requirements = {
+  pytorch: {
+    look: () => execFileSync(python, ['-c', 'import torch'], { stdio: 'pipe', timeout: 60_000 }),
+    provide: `install PyTorch for ${python} (Debian: apt-get install python3-torch), or set ITERA_PYTHON`,
+  },
+} as const;
+
+export type Requirement = keyof typeof requirements;
+
+const known = new Map<Requirement, { available: boolean; reason: string }>();
+
+/**
+ * Whether this machine has what a test needs: `describe.skipIf(!requirement('pytorch').available)`.
+ *
+ * @returns `reason` says what is missing and how to provide it; it is empty if nothing is.
+ * @throws Error if it is absent and `ITERA_REQUIRE_ALL` is 1, as in continuous integration: a skip is a failure there.
+ */
+export function requirement(name: Requirement): { available: boolean; reason: string } {
+  const found = known.get(name) ?? lookFor(name);
+  known.set(name, found);
+  if (!found.available && process.env['ITERA_REQUIRE_ALL'] === '1') {
+    throw new Error(`ITERA_REQUIRE_ALL is 1, but ${found.reason}`);
+  }
+  return found;
+}
+
+function lookFor(name: Requirement): { available: boolean; reason: string } {
+  const { look, provide } = requirements[name];
+  try {
+    look();
+    return { available: true, reason: '' };
+  } catch (error) {
+    const cause = error instanceof Error ? (error.message.trim().split('\n').at(-1) ?? '') : String(error);
+    return { available: false, reason: `${name} is not available (${cause}): ${provide}.` };
+  }
+}
