@@ -1,6 +1,6 @@
 /**
  * The order of the folders of `src/`: a file imports from lower layers or its own folder only. Folders of one layer
- * never import each other. `CONTRIBUTING.md` says what each folder holds.
+ * never import each other. `README.md` says what each folder holds.
  */
 export const layers = [
   ['core'],
