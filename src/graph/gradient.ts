@@ -17,13 +17,18 @@ import { sameShape } from './shape.ts';
 export function gradients(loss: Value, wrt: readonly Value[]): readonly Value[] {
   const { graph } = loss;
   if (loss.shape.length > 0) {
-    throw new IteraError('SHAPE_MISMATCH', `Only a scalar can be differentiated; ${loss.name} has a shape.`, { shape: loss.shape });
+    throw new IteraError('SHAPE_MISMATCH', `Only a scalar can be differentiated; ${loss.name} has a shape.`, {
+      shape: loss.shape,
+    });
   }
   const sums = new Map<Value, Value>([[loss, graph.constant(loss.dtype, [], [1])]]);
   const accumulate = (value: Value | undefined, gradient: Value | undefined): void => {
     if (!value || !gradient || !active.has(value)) return;
     if (!sameShape(value.shape, gradient.shape)) {
-      throw new IteraError('SHAPE_MISMATCH', `The gradient of ${value.name} has shape [${gradient.shape}], not [${value.shape}].`);
+      throw new IteraError(
+        'SHAPE_MISMATCH',
+        `The gradient of ${value.name} has shape [${gradient.shape}], not [${value.shape}].`,
+      );
     }
     const known = sums.get(value);
     sums.set(value, known ? add(known, gradient) : gradient);

@@ -1,12 +1,12 @@
-import type { DType } from "../core/dtype.ts";
-import { IteraError } from "../core/errors.ts";
-import type { Attributes, GraphNode, Value } from "./graph.ts";
-import type { Shape } from "./shape.ts";
+import type { DType } from '../core/dtype.ts';
+import { IteraError } from '../core/errors.ts';
+import type { Attributes, GraphNode, Value } from './graph.ts';
+import type { Shape } from './shape.ts';
 
 /** Element type and shape of one output. */
 export interface TensorType {
-	readonly dtype: DType;
-	readonly shape: Shape;
+  readonly dtype: DType;
+  readonly shape: Shape;
 }
 
 /**
@@ -14,21 +14,18 @@ export interface TensorType {
  * the end of the node's graph; undefined for inputs that have none, such as indices.
  */
 export type NodeGradient = (
-	node: GraphNode,
-	outputGradients: readonly (Value | undefined)[],
+  node: GraphNode,
+  outputGradients: readonly (Value | undefined)[],
 ) => readonly (Value | undefined)[];
 
 /** An ONNX operator: everything the project knows of it stands in one place. */
 export interface Operator {
-	readonly opType: string;
-	/** `''` is ONNX's own domain. */
-	readonly domain: "" | "com.microsoft";
-	/** Shape rule. Throws `SHAPE_MISMATCH` or `GRAPH_INVALID`. */
-	readonly infer: (
-		inputs: readonly (Value | undefined)[],
-		attributes: Attributes,
-	) => readonly TensorType[];
-	/**
+  readonly opType: string;
+  /** `''` is ONNX's own domain. */
+  readonly domain: '' | 'com.microsoft';
+  /** Shape rule. Throws `SHAPE_MISMATCH` or `GRAPH_INVALID`. */
+  readonly infer: (inputs: readonly (Value | undefined)[], attributes: Attributes) => readonly TensorType[];
+  /**
    * For operators whose output sizes only run-time values decide: the `itera_dims` attribute that makes `infer` give
    * the output shapes recorded in a file. Undefined if the node does not need one.
    */
@@ -38,25 +35,25 @@ export interface Operator {
     attributes: Attributes,
   ) => string | undefined;
   /** Absent where the operator is not differentiable or only used for inference. */
-	readonly gradient?: NodeGradient;
+  readonly gradient?: NodeGradient;
 }
 
 const registry = new Map<string, Operator>();
 
 /** Registers an operator under its ONNX name. */
 export function defineOperator(
-	definition: Omit<Operator, "domain"> & {
-		readonly domain?: Operator["domain"];
-	},
+  definition: Omit<Operator, 'domain'> & {
+    readonly domain?: Operator['domain'];
+  },
 ): Operator {
-	const operator: Operator = { domain: "", ...definition };
-	registry.set(`${operator.domain}:${operator.opType}`, operator);
-	return operator;
+  const operator: Operator = { domain: '', ...definition };
+  registry.set(`${operator.domain}:${operator.opType}`, operator);
+  return operator;
 }
 
 /** All operators that have been defined. */
 export function listOperators(): readonly Operator[] {
-	return [...registry.values()];
+  return [...registry.values()];
 }
 
 /**
@@ -65,66 +62,45 @@ export function listOperators(): readonly Operator[] {
  * @throws {@link IteraError} `GRAPH_INVALID` if there is none.
  */
 export function findOperator(domain: string, opType: string): Operator {
-	const operator = registry.get(
-		`${domain === "ai.onnx" ? "" : domain}:${opType}`,
-	);
-	if (!operator)
-		throw new IteraError(
-			"GRAPH_INVALID",
-			`Operator ${domain}:${opType} is not known.`,
-			{ domain, opType },
-		);
-	return operator;
+  const operator = registry.get(`${domain === 'ai.onnx' ? '' : domain}:${opType}`);
+  if (!operator)
+    throw new IteraError('GRAPH_INVALID', `Operator ${domain}:${opType} is not known.`, { domain, opType });
+  return operator;
 }
 
 /** The node's input at `index`, which must be there. */
-export function required(
-	inputs: readonly (Value | undefined)[],
-	index: number,
-): Value {
-	const value = inputs[index];
-	if (!value)
-		throw new IteraError("GRAPH_INVALID", `Input ${index} is missing.`, {
-			index,
-		});
-	return value;
+export function required(inputs: readonly (Value | undefined)[], index: number): Value {
+  const value = inputs[index];
+  if (!value)
+    throw new IteraError('GRAPH_INVALID', `Input ${index} is missing.`, {
+      index,
+    });
+  return value;
 }
 
 /** A whole-number attribute, or its default. */
-export function integerAttribute(
-	attributes: Attributes,
-	name: string,
-	fallback?: number,
-): number {
-	const value = attributes[name] ?? fallback;
-	if (typeof value !== "number")
-		throw new IteraError(
-			"GRAPH_INVALID",
-			`Attribute ${name} must be a number.`,
-			{ name },
-		);
-	return value;
+export function integerAttribute(attributes: Attributes, name: string, fallback?: number): number {
+  const value = attributes[name] ?? fallback;
+  if (typeof value !== 'number') throw new IteraError('GRAPH_INVALID', `Attribute ${name} must be a number.`, { name });
+  return value;
 }
 
 /** A list attribute. */
-export function listAttribute(
-	attributes: Attributes,
-	name: string,
-): readonly number[] {
-	const value = attributes[name];
-	if (!Array.isArray(value))
-		throw new IteraError("GRAPH_INVALID", `Attribute ${name} must be a list.`, {
-			name,
-		});
-	return value;
+export function listAttribute(attributes: Attributes, name: string): readonly number[] {
+  const value = attributes[name];
+  if (!Array.isArray(value))
+    throw new IteraError('GRAPH_INVALID', `Attribute ${name} must be a list.`, {
+      name,
+    });
+  return value;
 }
 
 /** The numbers of an input that must be a constant of the graph, such as axes. */
 export function constantNumbers(value: Value): readonly number[] {
-	if (!value.constant) {
-		throw new IteraError("GRAPH_INVALID", `${value.name} must be a constant.`, {
-			value: value.name,
-		});
-	}
-	return Array.from(value.constant.data as ArrayLike<number | bigint>, Number);
+  if (!value.constant) {
+    throw new IteraError('GRAPH_INVALID', `${value.name} must be a constant.`, {
+      value: value.name,
+    });
+  }
+  return Array.from(value.constant.data as ArrayLike<number | bigint>, Number);
 }

@@ -23,7 +23,8 @@ export function verifyGraph(graph: Graph): void {
       if (input && !made.has(input)) throw invalid(`Node ${name}`, `uses "${input.name}" before it is made`);
     }
     const types = inferTypes(name, operator, inputs, attributes);
-    if (types.length !== outputs.length) throw invalid(`Node ${name}`, `has ${outputs.length} outputs, not ${types.length}`);
+    if (types.length !== outputs.length)
+      throw invalid(`Node ${name}`, `has ${outputs.length} outputs, not ${types.length}`);
     outputs.forEach((output, index) => {
       const type = types[index];
       if (!type || type.dtype !== output.dtype || !sameShape(type.shape, output.shape)) {

@@ -32,10 +32,9 @@ export function decodeOnnx(bytes: Uint8Array): { graph: Graph; metadata: Record<
   for (const info of proto.input) {
     if (!stored.has(info.name)) values.set(info.name, graph.input(info.name, ...decodeValueInfo(info)));
   }
-  for (const content of proto.initializer) values.set(content.name, graph.initializer(content.name, decodeTensor(content)));
-  const dims = new Map(
-    [...proto.valueInfo, ...proto.output].map((info) => [info.name, decodeValueInfo(info)[1]]),
-  );
+  for (const content of proto.initializer)
+    values.set(content.name, graph.initializer(content.name, decodeTensor(content)));
+  const dims = new Map([...proto.valueInfo, ...proto.output].map((info) => [info.name, decodeValueInfo(info)[1]]));
   for (const node of proto.node) {
     const operator = findOperator(node.domain, node.opType);
     const attributes = Object.fromEntries(node.attribute.map((item) => [item.name, decodeAttribute(item)]));
@@ -56,7 +55,12 @@ function parse(bytes: Uint8Array): ModelProto {
   try {
     return fromBinary(ModelProtoSchema, bytes);
   } catch (cause) {
-    throw new IteraError('FILE_CORRUPT', `Expected an ONNX model, got bytes that do not parse: ${String(cause)}.`, {}, { cause });
+    throw new IteraError(
+      'FILE_CORRUPT',
+      `Expected an ONNX model, got bytes that do not parse: ${String(cause)}.`,
+      {},
+      { cause },
+    );
   }
 }
 
@@ -83,7 +87,8 @@ function decodeAttribute(item: AttributeProto): Attribute {
 
 function decodeDtype(number: number, name: string): DType {
   const dtype = onnxTypes[number];
-  if (!dtype) throw new IteraError('GRAPH_INVALID', `${name} has unsupported element type ${number}.`, { name, number });
+  if (!dtype)
+    throw new IteraError('GRAPH_INVALID', `${name} has unsupported element type ${number}.`, { name, number });
   return dtype;
 }
 
@@ -100,8 +105,8 @@ function decodeTensor({ name, dataType, dims, rawData }: TensorProto): Tensor {
 function decodeValueInfo({ name, type }: ValueInfoProto): [DType, Dim[]] {
   if (type?.value.case !== 'tensorType') throw new IteraError('GRAPH_INVALID', `${name} is not a tensor.`, { name });
   const { elemType, shape } = type.value.value;
-  const dims = (shape?.dim ?? []).map(({ value }): Dim =>
-    value.case === 'dimValue' ? Number(value.value) : (value.value ?? '?'),
+  const dims = (shape?.dim ?? []).map(
+    ({ value }): Dim => (value.case === 'dimValue' ? Number(value.value) : (value.value ?? '?')),
   );
   return [decodeDtype(elemType, name), dims];
 }

@@ -21,7 +21,10 @@ export interface Session {
    * @param fetches - Preallocated outputs to write into, by name; given, only these are computed.
    * @throws {@link IteraError} `RUNTIME_FAILED` with ONNX Runtime's message.
    */
-  run(feeds: Readonly<Record<string, Tensor>>, fetches?: Readonly<Record<string, Tensor>>): Promise<Record<string, Tensor>>;
+  run(
+    feeds: Readonly<Record<string, Tensor>>,
+    fetches?: Readonly<Record<string, Tensor>>,
+  ): Promise<Record<string, Tensor>>;
   /** Frees the native session; running it afterwards fails. */
   release(): Promise<void>;
 }

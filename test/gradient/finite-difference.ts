@@ -23,14 +23,22 @@ export interface GradientCase {
  *
  * @returns Relative error of the directional derivative.
  */
-export async function gradientError({ shapes, draw = (x) => x, build, dtype = 'float64' }: GradientCase): Promise<number> {
+export async function gradientError({
+  shapes,
+  draw = (x) => x,
+  build,
+  dtype = 'float64',
+}: GradientCase): Promise<number> {
   const random = createRandom(7, shapes.length);
   const graph = new Graph();
   const inputs = shapes.map((shape, index) => graph.input(`x${index}`, dtype, shape));
   const output = build(inputs, graph);
   const weightShape = output.shape.map(Number);
   const weights = fill(dtype, weightShape, () => random.normal());
-  const loss = reduceSum(mul(output, graph.initializer('weights', weights)), output.shape.map((_, axis) => axis));
+  const loss = reduceSum(
+    mul(output, graph.initializer('weights', weights)),
+    output.shape.map((_, axis) => axis),
+  );
   graph.output('loss', loss);
   gradients(loss, inputs).forEach((gradient, index) => {
     graph.output(`g${index}`, gradient);
@@ -64,6 +72,14 @@ export async function gradientError({ shapes, draw = (x) => x, build, dtype = 'f
 function fill(dtype: 'float32' | 'float64', shape: readonly number[], at: (index: number) => number): Tensor {
   const length = elementCount(shape);
   return dtype === 'float64'
-    ? tensor(dtype, shape, Float64Array.from({ length }, (_, index) => at(index)))
-    : tensor(dtype, shape, Float32Array.from({ length }, (_, index) => at(index)));
+    ? tensor(
+        dtype,
+        shape,
+        Float64Array.from({ length }, (_, index) => at(index)),
+      )
+    : tensor(
+        dtype,
+        shape,
+        Float32Array.from({ length }, (_, index) => at(index)),
+      );
 }

@@ -9,9 +9,23 @@ const positive = (x: number) => 0.5 + Math.abs(x);
 const cases: Readonly<Record<string, readonly GradientCase[]>> = {
   Add: [
     { shapes: [[2, 3], [3]], build: ([a, b]) => op.add(a!, b!) },
-    { shapes: [[2, 1, 3], [4, 1]], build: ([a, b]) => op.add(a!, b!) },
+    {
+      shapes: [
+        [2, 1, 3],
+        [4, 1],
+      ],
+      build: ([a, b]) => op.add(a!, b!),
+    },
   ],
-  Sub: [{ shapes: [[2, 3], [2, 1]], build: ([a, b]) => op.sub(a!, b!) }],
+  Sub: [
+    {
+      shapes: [
+        [2, 3],
+        [2, 1],
+      ],
+      build: ([a, b]) => op.sub(a!, b!),
+    },
+  ],
   Mul: [
     { shapes: [[2, 3], [3]], build: ([a, b]) => op.mul(a!, b!) },
     { shapes: [[4]], build: ([a]) => op.mul(a!, a!) },
@@ -38,7 +52,15 @@ const cases: Readonly<Record<string, readonly GradientCase[]>> = {
   Reshape: [{ shapes: [[2, 6]], build: ([a]) => op.reshape(a!, [3, 4]) }],
   Expand: [{ shapes: [[2, 1, 3]], build: ([a]) => op.expand(a!, [4, 2, 5, 3]) }],
   Transpose: [{ shapes: [[2, 3, 4]], build: ([a]) => op.transpose(a!, [2, 0, 1]) }],
-  Concat: [{ shapes: [[2, 3], [2, 1]], build: ([a, b]) => op.concat([a!, b!, a!], 1) }],
+  Concat: [
+    {
+      shapes: [
+        [2, 3],
+        [2, 1],
+      ],
+      build: ([a, b]) => op.concat([a!, b!, a!], 1),
+    },
+  ],
   Split: [
     {
       shapes: [[2, 6]],
@@ -53,8 +75,20 @@ const cases: Readonly<Record<string, readonly GradientCase[]>> = {
     { shapes: [[3, 5]], build: ([a]) => op.slice(a!, 0, 0, 2) },
   ],
   MatMul: [
-    { shapes: [[2, 3], [3, 4]], build: ([a, b]) => op.matMul(a!, b!) },
-    { shapes: [[2, 1, 3, 4], [5, 4, 2]], build: ([a, b]) => op.matMul(a!, b!) },
+    {
+      shapes: [
+        [2, 3],
+        [3, 4],
+      ],
+      build: ([a, b]) => op.matMul(a!, b!),
+    },
+    {
+      shapes: [
+        [2, 1, 3, 4],
+        [5, 4, 2],
+      ],
+      build: ([a, b]) => op.matMul(a!, b!),
+    },
   ],
   Gemm: [false, true].flatMap((transA) =>
     [false, true].map((transB) => ({
@@ -90,7 +124,10 @@ const cases: Readonly<Record<string, readonly GradientCase[]>> = {
   ],
   ScatterElements: [
     {
-      shapes: [[3, 2], [2, 2]],
+      shapes: [
+        [3, 2],
+        [2, 2],
+      ],
       build: ([a, b], graph) =>
         op.scatterElements(a!, graph.constant('int64', [2, 2], [0, 2, 0, 1]), b!, 0, { reduction: 'add' }),
     },

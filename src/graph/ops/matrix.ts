@@ -1,120 +1,101 @@
-import { IteraError } from "../../core/errors.ts";
-import type { Value } from "../graph.ts";
-import { defineOperator, integerAttribute, required } from "../operator.ts";
-import { broadcastShapes, formatShape, type Shape } from "../shape.ts";
-import { sumTo } from "./broadcasting.ts";
-import { transpose } from "./layout.ts";
+import { IteraError } from '../../core/errors.ts';
+import type { Value } from '../graph.ts';
+import { defineOperator, integerAttribute, required } from '../operator.ts';
+import { broadcastShapes, formatShape, type Shape } from '../shape.ts';
+import { sumTo } from './broadcasting.ts';
+import { transpose } from './layout.ts';
 
 function clash(a: Shape, b: Shape): IteraError {
-	const message = `Inner dimensions of ${formatShape(a)} and ${formatShape(b)} differ.`;
-	return new IteraError("SHAPE_MISMATCH", message, { a, b });
+  const message = `Inner dimensions of ${formatShape(a)} and ${formatShape(b)} differ.`;
+  return new IteraError('SHAPE_MISMATCH', message, { a, b });
 }
 
 function swapLast(x: Value): Value {
-	const order = x.shape.map((_, axis) => axis);
-	const last = order.length - 1;
-	return transpose(x, [...order.slice(0, -2), last, last - 1]);
+  const order = x.shape.map((_, axis) => axis);
+  const last = order.length - 1;
+  return transpose(x, [...order.slice(0, -2), last, last - 1]);
 }
 
 const matMulOp = defineOperator({
-	opType: "MatMul",
-	infer: (inputs) => {
-		const a = required(inputs, 0);
-		const b = required(inputs, 1);
-		if (
-			a.shape.length < 2 ||
-			b.shape.length < 2 ||
-			a.dtype !== b.dtype ||
-			a.shape.at(-1) !== b.shape.at(-2)
-		) {
-			throw clash(a.shape, b.shape);
-		}
-		const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
-		return [
-			{
-				dtype: a.dtype,
-				shape: [...batch, a.shape.at(-2) ?? 1, b.shape.at(-1) ?? 1],
-			},
-		];
-	},
-	gradient: ({ inputs }, [upstream]) => {
-		if (!upstream) return [];
-		const a = required(inputs, 0);
-		const b = required(inputs, 1);
-		return [
-			a.constant ? undefined : sumTo(matMul(upstream, swapLast(b)), a.shape),
-			b.constant ? undefined : sumTo(matMul(swapLast(a), upstream), b.shape),
-		];
-	},
+  opType: 'MatMul',
+  infer: (inputs) => {
+    const a = required(inputs, 0);
+    const b = required(inputs, 1);
+    if (a.shape.length < 2 || b.shape.length < 2 || a.dtype !== b.dtype || a.shape.at(-1) !== b.shape.at(-2)) {
+      throw clash(a.shape, b.shape);
+    }
+    const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
+    return [
+      {
+        dtype: a.dtype,
+        shape: [...batch, a.shape.at(-2) ?? 1, b.shape.at(-1) ?? 1],
+      },
+    ];
+  },
+  gradient: ({ inputs }, [upstream]) => {
+    if (!upstream) return [];
+    const a = required(inputs, 0);
+    const b = required(inputs, 1);
+    return [
+      a.constant ? undefined : sumTo(matMul(upstream, swapLast(b)), a.shape),
+      b.constant ? undefined : sumTo(matMul(swapLast(a), upstream), b.shape),
+    ];
+  },
 });
 
 /** Matrix product of the last two axes, broadcasting the others. */
-export const matMul = (a: Value, b: Value): Value =>
-	a.graph.add(matMulOp, [a, b])[0] as Value;
+export const matMul = (a: Value, b: Value): Value => a.graph.add(matMulOp, [a, b])[0] as Value;
 
 const gemmOp = defineOperator({
-	opType: "Gemm",
-	infer: (inputs, attributes) => {
-		const a = required(inputs, 0);
-		const b = required(inputs, 1);
-		const c = inputs[2];
-		if (a.shape.length !== 2 || b.shape.length !== 2 || a.dtype !== b.dtype)
-			throw clash(a.shape, b.shape);
-		const [rows, inner] = integerAttribute(attributes, "transA", 0)
-			? [a.shape[1], a.shape[0]]
-			: a.shape;
-		const [innerB, columns] = integerAttribute(attributes, "transB", 0)
-			? [b.shape[1], b.shape[0]]
-			: b.shape;
-		if (inner !== innerB) throw clash(a.shape, b.shape);
-		const shape = [rows ?? 1, columns ?? 1];
-		if (
-			c &&
-			formatShape(broadcastShapes(shape, c.shape)) !== formatShape(shape)
-		)
-			throw clash(shape, c.shape);
-		return [{ dtype: a.dtype, shape }];
-	},
-	gradient: ({ inputs, attributes }, [upstream]) => {
-		if (!upstream) return [];
-		const a = required(inputs, 0);
-		const b = required(inputs, 1);
-		const c = inputs[2];
-		const transA = integerAttribute(attributes, "transA", 0) === 1;
-		const transB = integerAttribute(attributes, "transB", 0) === 1;
-		const bias = c && !c.constant ? sumTo(upstream, c.shape) : undefined;
-		return [
-			a.constant
-				? undefined
-				: transA
-					? gemm(b, upstream, { transA: transB, transB: true })
-					: gemm(upstream, b, { transB: !transB }),
-			b.constant
-				? undefined
-				: transB
-					? gemm(upstream, a, { transA: true, transB: transA })
-					: gemm(a, upstream, { transA: !transA }),
-			bias,
-		];
-	},
+  opType: 'Gemm',
+  infer: (inputs, attributes) => {
+    const a = required(inputs, 0);
+    const b = required(inputs, 1);
+    const c = inputs[2];
+    if (a.shape.length !== 2 || b.shape.length !== 2 || a.dtype !== b.dtype) throw clash(a.shape, b.shape);
+    const [rows, inner] = integerAttribute(attributes, 'transA', 0) ? [a.shape[1], a.shape[0]] : a.shape;
+    const [innerB, columns] = integerAttribute(attributes, 'transB', 0) ? [b.shape[1], b.shape[0]] : b.shape;
+    if (inner !== innerB) throw clash(a.shape, b.shape);
+    const shape = [rows ?? 1, columns ?? 1];
+    if (c && formatShape(broadcastShapes(shape, c.shape)) !== formatShape(shape)) throw clash(shape, c.shape);
+    return [{ dtype: a.dtype, shape }];
+  },
+  gradient: ({ inputs, attributes }, [upstream]) => {
+    if (!upstream) return [];
+    const a = required(inputs, 0);
+    const b = required(inputs, 1);
+    const c = inputs[2];
+    const transA = integerAttribute(attributes, 'transA', 0) === 1;
+    const transB = integerAttribute(attributes, 'transB', 0) === 1;
+    const bias = c && !c.constant ? sumTo(upstream, c.shape) : undefined;
+    return [
+      a.constant
+        ? undefined
+        : transA
+          ? gemm(b, upstream, { transA: transB, transB: true })
+          : gemm(upstream, b, { transB: !transB }),
+      b.constant
+        ? undefined
+        : transB
+          ? gemm(upstream, a, { transA: true, transB: transA })
+          : gemm(a, upstream, { transA: !transA }),
+      bias,
+    ];
+  },
 });
 
 export interface GemmOptions {
-	readonly transA?: boolean;
-	readonly transB?: boolean;
-	/** Added to the product, broadcast to its shape. */
-	readonly bias?: Value;
+  readonly transA?: boolean;
+  readonly transB?: boolean;
+  /** Added to the product, broadcast to its shape. */
+  readonly bias?: Value;
 }
 
 /** Product of two matrices, each optionally transposed, plus an optional bias. */
-export function gemm(
-	a: Value,
-	b: Value,
-	{ transA = false, transB = false, bias }: GemmOptions = {},
-): Value {
-	const inputs = bias ? [a, b, bias] : [a, b];
-	return a.graph.add(gemmOp, inputs, {
-		...(transA && { transA: 1 }),
-		...(transB && { transB: 1 }),
-	})[0] as Value;
+export function gemm(a: Value, b: Value, { transA = false, transB = false, bias }: GemmOptions = {}): Value {
+  const inputs = bias ? [a, b, bias] : [a, b];
+  return a.graph.add(gemmOp, inputs, {
+    ...(transA && { transA: 1 }),
+    ...(transB && { transB: 1 }),
+  })[0] as Value;
 }

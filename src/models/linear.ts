@@ -1,0 +1,20 @@
+import type { Value } from '../graph/graph.ts';
+import { add, gemm, matMul, transpose } from '../graph/ops/index.ts';
+import type { ModelConfig } from './config.ts';
+import type { Weights } from './weights.ts';
+
+/**
+ * x W^T for a weight stored `[out, in]`.
+ *
+ * @param x - `[M, in]`, or `[B, T, in]` where the sizes are only known when the graph runs.
+ */
+export function linear(x: Value, weight: Value): Value {
+  // The transpose of a stored weight is folded into the prepacked product when the model is loaded.
+  return x.shape.length === 2 ? gemm(x, weight, { transB: true }) : matMul(x, transpose(weight, [1, 0]));
+}
+
+/** A projection of a Mamba block: {@link linear} plus a bias where the configuration has one. */
+export function project(x: Value, name: 'in_proj' | 'out_proj', config: ModelConfig, weights: Weights): Value {
+  const product = linear(x, weights.get(`${name}.weight`));
+  return config.mambaProjBias ? add(product, weights.get(`${name}.bias`)) : product;
+}

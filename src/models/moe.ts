@@ -1,0 +1,113 @@
+import type { Tensor } from '../core/tensor.ts';
+import type { Value } from '../graph/graph.ts';
+import {
+  add,
+  cast,
+  concat,
+  div,
+  equal,
+  fusedMoe,
+  gather,
+  mul,
+  reduceMean,
+  reduceSum,
+  reshape,
+  scatterElements,
+  softmax,
+  split,
+  splitBy,
+  topK,
+} from '../graph/ops/index.ts';
+import type { ModelConfig } from './config.ts';
+import { linear } from './linear.ts';
+import { swiGlu } from './mlp.ts';
+import type { Weights } from './weights.ts';
+
+/**
+ * Top-k mixture of SwiGLU experts with truly sparse dispatch: tokens are sorted by expert, cut into one matrix per
+ * expert, and put back; each expert computes only its own tokens. Differentiable.
+ *
+ * @param x - `float32[M, D]`, M known when the graph is built.
+ * @returns The mixture `[M, D]` and the load-balancing loss, a scalar that is 1 when all experts get equal shares.
+ * @see Fedus et al. 2021, arXiv:2101.03961, equation 4, for the balancing loss.
+ */
+export function sparseMoe(x: Value, config: ModelConfig, weights: Weights): { output: Value; balance: Value } {
+  const { graph } = x;
+  const { numLocalExperts: experts, numExpertsPerTok: k } = config;
+  const rows = Number(x.shape[0]);
+  const width = Number(x.shape[1]);
+  const slots = rows * k;
+
+  const router = linear(x, weights.get('router.layer.weight'));
+  const [best, chosen] = topK(router, k);
+  const mixing = softmax(best);
+
+  // Slot s is the (s mod k)-th choice of token s / k. Sorting the keys expert * slots + s groups slots by expert.
+  const expertOfSlot = reshape(chosen, [slots]);
+  const slot = graph.indices(Array.from({ length: slots }, (_, index) => index));
+  const keys = add(mul(expertOfSlot, slots), slot);
+  const [, order] = topK(keys, slots, 0, { largest: false });
+  const position = scatterElements(slot, order, slot, 0);
+  const isExpert = equal(
+    reshape(expertOfSlot, [slots, 1]),
+    graph.indices(Array.from({ length: experts }, (_, e) => e)),
+  );
+  const counts = reduceSum(cast(isExpert, 'int64'), [0]);
+
+  const sorted = gatherSlots(x, div(order, k), position, k);
+  const names = Array.from({ length: experts }, (_, expert) => `${weights.label}rows${expert}`);
+  const parts = splitBy(sorted, 0, counts, names);
+  const inputWeights = split(weights.get('input_linear.weight'), 0, Array(experts).fill(1));
+  const outputWeights = split(weights.get('output_linear.weight'), 0, Array(experts).fill(1));
+  const computed = parts.map((part, expert) =>
+    swiGlu(part, matrixOf(inputWeights[expert] as Value), matrixOf(outputWeights[expert] as Value)),
+  );
+  const restored = permuteRows(reshape(concat(computed, 0), [slots, width]), position, order);
+  const weighted = mul(reshape(restored, [rows, k, width]), reshape(mixing, [rows, k, 1]));
+
+  const share = mul(cast(counts, x.dtype), 1 / slots);
+  const probability = reduceMean(softmax(router), [0]);
+  return { output: reduceSum(weighted, [1]), balance: mul(reduceSum(mul(share, probability), [0]), experts) };
+}
+
+const matrixOf = (stacked: Value): Value => reshape(stacked, stacked.shape.slice(1));
+
+/** Rows of x by token of each sorted slot. Every token fills k slots, so its gradient is a sum over them, no scatter. */
+function gatherSlots(x: Value, tokens: Value, position: Value, k: number): Value {
+  const [rows, width] = x.shape;
+  return x.graph.withGradient([x], () => ({
+    outputs: [gather(x, tokens)] as const,
+    rule: ([upstream]) => [
+      upstream && reduceSum(reshape(gather(upstream, position), [Number(rows), k, Number(width)]), [1]),
+    ],
+  }))[0];
+}
+
+/** x[order]; `inverse` undoes it and so gives the gradient. */
+function permuteRows(x: Value, order: Value, inverse: Value): Value {
+  return x.graph.withGradient([x], () => ({
+    outputs: [gather(x, order)] as const,
+    rule: ([upstream]) => [upstream && gather(upstream, inverse)],
+  }))[0];
+}
+
+/** The same mixture in one fused operator, for inference. `x` is `float32[M, D]`, M any size. */
+export function fusedExperts(x: Value, config: ModelConfig, weights: Weights): Value {
+  const router = linear(x, weights.get('router.layer.weight'));
+  const input = weights.derived('input_linear.weight', 'interleaved', interleaveHalves);
+  return fusedMoe(x, router, input, weights.get('output_linear.weight'), config.numExpertsPerTok);
+}
+
+/** Turns `[E, 2F, D]` with gate rows before up rows into gate 0, up 0, gate 1, ... as the fused operator reads them. */
+function interleaveHalves({ dtype, shape, data }: Tensor): Tensor {
+  const [experts = 0, rows = 0, width = 0] = shape;
+  const result = data.slice() as Float32Array;
+  for (let expert = 0; expert < experts; expert++) {
+    for (let row = 0; row < rows; row++) {
+      const source = row % 2 === 0 ? row / 2 : rows / 2 + (row - 1) / 2;
+      const from = (expert * rows + source) * width;
+      result.set((data as Float32Array).subarray(from, from + width), (expert * rows + row) * width);
+    }
+  }
+  return { dtype, shape, data: result };
+}
