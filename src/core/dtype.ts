@@ -44,6 +44,6 @@ export function allocate<D extends DType>(dtype: D, length: number): TypedArrayO
 /** A typed view of `length` elements over bytes; copies only when the bytes are not aligned. */
 export function viewBytes<D extends DType>(dtype: D, bytes: Uint8Array, length: number): TypedArrayOf[D] {
   const array = arrays[dtype];
-  const aligned = bytes.byteOffset % dtypeBytes[dtype] === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % dtypeBytes[dtype] === 0 ? bytes : Uint8Array.from(bytes);
   return new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, length) as TypedArrayOf[D];
 }

@@ -113,10 +113,7 @@ function attentionContext(mask: Value, length: Value): AttentionContext {
   const keys = range(zero, reshape(total, []), totalLength);
   const queries = add(range(zero, reshape(length, []), 'sequence_length'), sub(total, length));
   const causal = lessOrEqual(reshape(keys, [1, totalLength]), reshape(queries, ['sequence_length', 1]));
-  const allowed = mul(
-    cast(reshape(causal, [1, 1, 1, 'sequence_length', totalLength]), 'int64'),
-    reshape(mask, ['batch_size', 1, 1, 1, totalLength]),
-  );
+  const allowed = mul(cast(causal, 'int64'), reshape(mask, ['batch_size', 1, 1, 1, totalLength]));
   const bias = where(cast(allowed, 'bool'), graph.constant('float32', [], [0]), graph.constant('float32', [], [-1e9]));
   const counted = max(sub(cumSum(mask, 1), 1), 0);
   const positions = cast(sliceBy(counted, 1, neg(length), graph.indices([largest]), 'sequence_length'), 'float32');

@@ -94,7 +94,8 @@ function multiply(weights: ReferenceWeights, name: string, x: Float64Array, rows
   const bias = weights[`${name}.bias`];
   return Float64Array.from({ length: rows }, (_, row) => {
     let sum = bias?.[row] ?? 0;
-    for (let column = 0; column < x.length; column++) sum += (x[column] as number) * (matrix[row * x.length + column] as number);
+    for (let column = 0; column < x.length; column++)
+      sum += (x[column] as number) * (matrix[row * x.length + column] as number);
     return sum;
   });
 }

@@ -1,0 +1,69 @@
+import cliProgress from 'cli-progress';
+
+export interface ProgressUpdate {
+  readonly done: number;
+  readonly total: number;
+  /** What is counted, singular. */
+  readonly unit: string;
+  readonly detail?: string;
+}
+
+/** Shows how long work gets on, on stderr: a bar with rate and remaining time on a terminal, plain lines elsewhere. */
+export interface Progress {
+  update(update: ProgressUpdate): void;
+  /** A line of its own. */
+  note(line: string): void;
+  end(): void;
+}
+
+/** Seconds between plain lines where there is no terminal. */
+const plainEverySeconds = 30;
+
+export function createProgress(stream: NodeJS.WriteStream = process.stderr): Progress {
+  return stream.isTTY ? barProgress(stream) : plainProgress(stream);
+}
+
+function barProgress(stream: NodeJS.WriteStream): Progress {
+  let bar: cliProgress.SingleBar | undefined;
+  const end = (): void => {
+    bar?.stop();
+    bar = undefined;
+  };
+  return {
+    update({ done, total, unit, detail = '' }) {
+      if (!bar) {
+        const format = `[{bar}] {percentage}% {value}/{total} ${unit}s  ETA {eta_formatted}  {detail}`;
+        bar = new cliProgress.SingleBar({ format, stream, hideCursor: true, etaBuffer: 100, clearOnComplete: true });
+        bar.start(total, done, { detail });
+      }
+      bar.update(done, { detail });
+    },
+    note(line) {
+      end();
+      stream.write(`${line}\n`);
+    },
+    end,
+  };
+}
+
+function plainProgress(stream: NodeJS.WriteStream): Progress {
+  let started: { at: number; done: number } | undefined;
+  let last = 0;
+  return {
+    update({ done, total, unit, detail = '' }) {
+      const now = performance.now();
+      started ??= { at: now, done };
+      if (now - last < plainEverySeconds * 1000 && done < total) return;
+      last = now;
+      const rate = (done - started.done) / ((now - started.at) / 1000);
+      const remaining = rate > 0 ? `, ${Math.round((total - done) / rate)} s left` : '';
+      stream.write(`${done}/${total} ${unit}s${remaining}  ${detail}\n`);
+    },
+    note(line) {
+      stream.write(`${line}\n`);
+    },
+    end() {
+      started = undefined;
+    },
+  };
+}

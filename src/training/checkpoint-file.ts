@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import { IteraError } from '../core/errors.ts';
+import type { Tensor } from '../core/tensor.ts';
+import { decodeSafetensors, encodeSafetensors } from '../models/safetensors.ts';
+import type { Stepper } from './stepper.ts';
+import type { TrainingProgress } from './trainer.ts';
+
+const format = 'itera-lite-checkpoint-1';
+
+/**
+ * Stores weights, optimiser moments and progress in one safetensors file, atomically: a crash leaves the old one.
+ *
+ * @param runKey - Hash of what the run depends on (recipe, texts, tokenizer); reading checks it.
+ * @throws {@link IteraError} `OUTPUT_UNWRITABLE`.
+ */
+export async function writeCheckpoint(
+  path: string,
+  { parameters, optimizer }: Pick<Stepper, 'parameters' | 'optimizer'>,
+  progress: TrainingProgress,
+  runKey: string,
+): Promise<void> {
+  const flat = (data: Float32Array): Tensor => ({ dtype: 'float32', shape: [data.length], data });
+  const tensors = new Map([
+    ['weights', flat(parameters.data)],
+    ['mean', flat(optimizer.mean)],
+    ['variance', flat(optimizer.variance)],
+  ]);
+  const content = { runKey, optimizerStep: optimizer.step, progress };
+  const metadata = { format, content: JSON.stringify(content), sha256: hashContent(tensors, JSON.stringify(content)) };
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFileAtomic(path, Buffer.from(encodeSafetensors(tensors, metadata)));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new IteraError('OUTPUT_UNWRITABLE', `Could not write checkpoint ${path}: ${reason}`, { path }, { cause });
+  }
+}
+
+/**
+ * Puts a checkpoint's weights and optimiser moments into a stepper.
+ *
+ * @returns The progress to resume from.
+ * @throws {@link IteraError} `FILE_NOT_FOUND`, or `CHECKPOINT_INVALID` if the file is damaged, of another run or of
+ *   another model; the stepper is then unchanged.
+ */
+export async function readCheckpoint(
+  path: string,
+  { parameters, optimizer }: Pick<Stepper, 'parameters' | 'optimizer'>,
+  runKey: string,
+): Promise<TrainingProgress> {
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new IteraError(
+      'FILE_NOT_FOUND',
+      `Expected a checkpoint at ${path}, found none to read.`,
+      { path },
+      { cause },
+    );
+  });
+  const { tensors, metadata } = decode(bytes, path);
+  const content = metadata['content'] ?? '';
+  if (metadata['format'] !== format || metadata['sha256'] !== hashContent(tensors, content)) {
+    throw invalid(path, 'its checksum or format is wrong, so it is damaged');
+  }
+  const parsed = JSON.parse(content) as { runKey: string; optimizerStep: number; progress: TrainingProgress };
+  if (parsed.runKey !== runKey) throw invalid(path, 'it belongs to a run with another recipe, text or tokenizer');
+  const targets = { weights: parameters.data, mean: optimizer.mean, variance: optimizer.variance };
+  for (const [name, target] of Object.entries(targets)) {
+    if (tensors.get(name)?.data.length !== target.length) throw invalid(path, `its ${name} do not fit this model`);
+  }
+  for (const [name, target] of Object.entries(targets)) target.set(tensors.get(name)?.data as Float32Array);
+  optimizer.step = parsed.optimizerStep;
+  return parsed.progress;
+}
+
+function decode(bytes: Uint8Array, path: string): ReturnType<typeof decodeSafetensors> {
+  try {
+    return decodeSafetensors(bytes);
+  } catch (cause) {
+    throw invalid(path, cause instanceof Error ? cause.message : String(cause), cause);
+  }
+}
+
+function hashContent(tensors: ReadonlyMap<string, Tensor>, content: string): string {
+  const hash = createHash('sha256').update(content);
+  for (const name of ['weights', 'mean', 'variance']) {
+    const data = tensors.get(name)?.data;
+    if (data) hash.update(new Uint8Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength));
+  }
+  return hash.digest('hex');
+}
+
+function invalid(path: string, problem: string, cause?: unknown): IteraError {
+  return new IteraError(
+    'CHECKPOINT_INVALID',
+    `Cannot resume from ${path}: ${problem}. Use another checkpoint or start over in a new folder.`,
+    { path, problem },
+    cause === undefined ? undefined : { cause },
+  );
+}

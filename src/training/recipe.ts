@@ -1,0 +1,61 @@
+import { type Static, Type } from 'typebox';
+import { Errors } from 'typebox/value';
+import { IteraError } from '../core/errors.ts';
+
+const share = Type.Number({ minimum: 0, maximum: 1 });
+const positive = Type.Number({ exclusiveMinimum: 0 });
+const count = Type.Integer({ minimum: 1 });
+
+const recipeSchema = Type.Object(
+  {
+    /** Name of the model folder that the recipe makes. */
+    name: Type.String({ pattern: '^[a-z0-9][a-z0-9.-]*$' }),
+    preset: Type.String(),
+    /** Trained on the mixture's texts, byte-level BPE. */
+    tokenizer: Type.Object(
+      { vocabSize: Type.Integer({ minimum: 257, maximum: 65536 }) },
+      { additionalProperties: false },
+    ),
+    /** Datasets or text files; rows of a batch are drawn in proportion to the weights. */
+    mixture: Type.Array(Type.Object({ dataset: Type.String(), weight: positive }, { additionalProperties: false }), {
+      minItems: 1,
+    }),
+    batchSize: count,
+    sequenceLength: Type.Integer({ minimum: 2 }),
+    seed: Type.Integer({ minimum: 0 }),
+    steps: count,
+    warmupSteps: Type.Integer({ minimum: 0 }),
+    decayShare: share,
+    finalShare: share,
+    learningRate: Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 }),
+    beta1: share,
+    beta2: share,
+    epsilon: positive,
+    weightDecay: Type.Number({ minimum: 0 }),
+    clipNorm: positive,
+    balanceWeight: Type.Number({ minimum: 0 }),
+    validateEvery: count,
+    /** Validation documents of each dataset, drawn by the seed. */
+    validationDocuments: count,
+    checkpointEvery: count,
+  },
+  { additionalProperties: false },
+);
+
+/** Everything that decides a training run: the same recipe and texts give the same model. */
+export type Recipe = Static<typeof recipeSchema>;
+
+/**
+ * Checks a recipe as read from JSON.
+ *
+ * @throws {@link IteraError} `CONFIG_INVALID` naming the first field that is wrong.
+ */
+export function parseRecipe(json: unknown): Recipe {
+  const [fault] = Errors(recipeSchema, json);
+  if (fault) {
+    const at = fault.instancePath === '' ? 'the recipe' : fault.instancePath.slice(1).replaceAll('/', '.');
+    const detail = JSON.stringify(fault.params);
+    throw new IteraError('CONFIG_INVALID', `Recipe: ${at} ${fault.message} ${detail}.`, { at, detail });
+  }
+  return json as Recipe;
+}
