@@ -1,7 +1,11 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
 import { IteraError } from '../core/errors.ts';
+import { datasetsCommand } from './datasets.ts';
+import { evaluateCommand } from './evaluate.ts';
+import { generateCommand } from './generate.ts';
 import { packageVersion } from './package-version.ts';
+import { runCommand } from './run.ts';
 import { trainCommand } from './train.ts';
 
 /** Exit codes, as documented in the README. */
@@ -12,7 +16,11 @@ function program(): Command {
     .description('Train, compress, prove, ship and keep improving very small language models on a CPU.')
     .version(packageVersion)
     .showHelpAfterError()
-    .addCommand(trainCommand());
+    .addCommand(runCommand())
+    .addCommand(trainCommand())
+    .addCommand(evaluateCommand())
+    .addCommand(generateCommand())
+    .addCommand(datasetsCommand());
 }
 
 /** Sub-commands inherit neither setting on their own. */

@@ -11,6 +11,8 @@ export interface ProgressUpdate {
 /** Shows how long work gets on, on stderr: a bar with rate and remaining time on a terminal, plain lines elsewhere. */
 export interface Progress {
   update(update: ProgressUpdate): void;
+  /** Work whose end is not known: the latest state, in place on a terminal. */
+  count(state: string): void;
   /** A line of its own. */
   note(line: string): void;
   end(): void;
@@ -25,9 +27,12 @@ export function createProgress(stream: NodeJS.WriteStream = process.stderr): Pro
 
 function barProgress(stream: NodeJS.WriteStream): Progress {
   let bar: cliProgress.SingleBar | undefined;
+  let counting = false;
   const end = (): void => {
     bar?.stop();
     bar = undefined;
+    if (counting) stream.write('\n');
+    counting = false;
   };
   return {
     update({ done, total, unit, detail = '' }) {
@@ -37,6 +42,14 @@ function barProgress(stream: NodeJS.WriteStream): Progress {
         bar.start(total, done, { detail });
       }
       bar.update(done, { detail });
+    },
+    count(state) {
+      bar?.stop();
+      bar = undefined;
+      stream.clearLine(0);
+      stream.cursorTo(0);
+      stream.write(state);
+      counting = true;
     },
     note(line) {
       end();
@@ -58,6 +71,11 @@ function plainProgress(stream: NodeJS.WriteStream): Progress {
       const rate = (done - started.done) / ((now - started.at) / 1000);
       const remaining = rate > 0 ? `, ${Math.round((total - done) / rate)} s left` : '';
       stream.write(`${done}/${total} ${unit}s${remaining}  ${detail}\n`);
+    },
+    count(state) {
+      if (performance.now() - last < plainEverySeconds * 1000) return;
+      last = performance.now();
+      stream.write(`${state}\n`);
     },
     note(line) {
       stream.write(`${line}\n`);

@@ -1,4 +1,4 @@
-import { createRandom } from '../core/random.ts';
+import { createRandom, permutation } from '../core/random.ts';
 import type { TextDocument } from './documents.ts';
 
 /**
@@ -26,4 +26,29 @@ export async function sampleDocuments(
     if (place < count) reservoir[place] = { index, document };
   }
   return { sample: reservoir.sort((a, b) => a.index - b.index).map(({ document }) => document), total };
+}
+
+export interface SampleLimits {
+  readonly maxDocuments: number;
+  /** Documents are taken in random order until their text reaches so many bytes. */
+  readonly maxBytes: number;
+  /** Taken whatever their size, so that an interval over documents means something. */
+  readonly minDocuments: number;
+}
+
+/** A seeded sample of documents within limits of number and size, in their order in the text. */
+export async function sampleWithin(
+  documents: AsyncIterable<TextDocument>,
+  { maxDocuments, maxBytes, minDocuments }: SampleLimits,
+  seed: number,
+): Promise<{ readonly sample: readonly TextDocument[]; readonly total: number }> {
+  const { sample, total } = await sampleDocuments(documents, maxDocuments, seed);
+  const chosen = new Set<number>();
+  let bytes = 0;
+  for (const index of permutation(sample.length, createRandom(seed, 4))) {
+    if (chosen.size >= minDocuments && bytes >= maxBytes) break;
+    chosen.add(index);
+    bytes += (sample[index] as TextDocument).originalBytes;
+  }
+  return { sample: sample.filter((_, index) => chosen.has(index)), total };
 }

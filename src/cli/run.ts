@@ -1,0 +1,78 @@
+import { cpus } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Command, Option } from 'commander';
+import { type Split, splits } from '../data/dataset-registry.ts';
+import { writeReport } from '../report/report-files.ts';
+import { summaryTable } from '../report/table.ts';
+import { terminalTable } from '../report/terminal-table.ts';
+import { defaultModel, openModel } from '../runtime/load-model-file.ts';
+import { runValidation } from '../validation/run-validation.ts';
+import { interruptSignal } from './interrupt.ts';
+import { collect, parseCount, parseSeed } from './options.ts';
+import { packageVersion } from './package-version.ts';
+import { createProgress } from './progress.ts';
+
+interface RunOptions {
+  readonly model: string;
+  readonly dataset?: readonly string[];
+  readonly split: Split;
+  readonly dataDir?: string;
+  readonly out: string;
+  readonly fullText?: boolean;
+  readonly seed: number;
+  readonly threads: number;
+  readonly json?: boolean;
+}
+
+const allDatasets = ['stories', 'articles', 'tinystories', 'wikitext-2'];
+
+/** `itera-lite run`: the main job, a model's whole validation ending in one report. */
+export function runCommand(): Command {
+  return new Command('run')
+    .description("validate a model on real text and write one report (the package's main job)")
+    .option('--model <dir>', 'model folder, or name of a bundled model', defaultModel)
+    .option('--dataset <name|file>', `dataset or text file, repeatable (default: ${allDatasets.join(', ')})`, collect)
+    .addOption(new Option('--split <name>', 'split of named datasets').choices([...splits]).default('test'))
+    .option('--data-dir <dir>', 'folder with <dataset>/<split>.txt (default: ITERA_DATA_DIR)')
+    .option('--out <dir>', 'folder for report.json, report.md, index.html and charts', 'report')
+    .option('--full-text', 'score every document instead of a sample')
+    .option('--seed <n>', 'seed of samples, intervals and generated text', parseSeed, 1)
+    .option('--threads <n>', 'threads of the runtime', parseCount, Math.max(1, cpus().length))
+    .option('--json', 'print the records as JSON on stdout')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  itera-lite run\n  ITERA_DATA_DIR=data itera-lite run --full-text --out report',
+    )
+    .action(run);
+}
+
+async function run(options: RunOptions): Promise<void> {
+  const progress = createProgress();
+  const { signal, stop } = interruptSignal('stopping');
+  try {
+    const folder = await openModel(options.model, { signal });
+    const report = await runValidation(folder, {
+      version: packageVersion,
+      datasets: options.dataset ?? allDatasets,
+      split: options.split,
+      ...(options.dataDir && { dataDir: options.dataDir }),
+      fullText: options.fullText ?? false,
+      seed: options.seed,
+      threads: options.threads,
+      signal,
+      onStage: (stage, done, total) => progress.update({ done, total, unit: 'stage', detail: stage }),
+    });
+    progress.end();
+    await writeReport(report, options.out);
+    if (options.json) {
+      const { schemaVersion, provenance, records } = report;
+      process.stdout.write(`${JSON.stringify({ schemaVersion, provenance, records }, undefined, 2)}\n`);
+    } else {
+      process.stdout.write(`${report.title}\n\n${terminalTable(summaryTable(report.records))}\n`);
+    }
+    progress.note(`Report: ${join(resolve(options.out), 'index.html')}`);
+  } finally {
+    progress.end();
+    stop();
+  }
+}

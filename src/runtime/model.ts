@@ -1,0 +1,94 @@
+import { IteraError, throwIfAborted } from '../core/errors.ts';
+import type { Tensor } from '../core/tensor.ts';
+import type { ModelConfig } from '../models/config.ts';
+import { buildInferenceGraph } from '../models/inference-graph.ts';
+import { encodeOnnx } from '../onnx/encoding.ts';
+import { createTokenizer, type Tokenizer } from '../text/tokenizer.ts';
+import { type GenerateOptions, type GenerationPiece, type GenerationResult, generate } from './generation.ts';
+import { createSession, type SessionOptions } from './session.ts';
+import { createSessionEngine } from './session-engine.ts';
+import { createSuggester, type Suggestion, type SuggestOptions } from './suggestion.ts';
+import { createTokenScorer, type TokenScorer } from './token-scorer.ts';
+
+/** The parts of a model, wherever they were read from. */
+export interface ModelParts {
+  readonly config: ModelConfig;
+  readonly weights: ReadonlyMap<string, Tensor>;
+  /** Parsed `tokenizer.json` and `tokenizer_config.json`. */
+  readonly tokenizerJson: unknown;
+  readonly tokenizerConfig?: unknown;
+}
+
+/** Log-probabilities of a text. */
+export interface TextScore {
+  readonly tokenIds: Uint32Array;
+  /** ln of each token's probability given all before it. */
+  readonly logProbs: Float32Array;
+  /** Their sum. */
+  readonly totalLogProb: number;
+}
+
+/** A language model ready for use. */
+export interface Model {
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  /**
+   * Continues a text, piece by piece; a piece never holds half a character. Leaving the loop stops the work.
+   *
+   * @throws {@link IteraError} `INVALID_ARGUMENT`, `TEXT_INVALID_UTF8`, `ABORTED`, `RUNTIME_FAILED`.
+   */
+  generate(prompt: string, options?: GenerateOptions): AsyncGenerator<GenerationPiece, GenerationResult, undefined>;
+  /**
+   * How likely a text is, token by token, after the end-of-text mark.
+   *
+   * @throws {@link IteraError} `TEXT_EMPTY`, `TEXT_INVALID_UTF8`, `ABORTED`.
+   */
+  score(text: string, options?: { readonly signal?: AbortSignal }): Promise<TextScore>;
+  /** Suggests how a text that is being typed goes on, in whole words; see {@link Suggestion}. */
+  suggest(prefix: string, options?: SuggestOptions): Promise<Suggestion[]>;
+  /** Frees native memory; the model cannot be used afterwards. */
+  release(): Promise<void>;
+}
+
+/**
+ * Makes a model from its parts.
+ *
+ * @throws {@link IteraError} `TOKENIZER_INVALID`, `TOKENIZER_MISMATCH` if the tokenizer has tokens the model lacks,
+ *   `WEIGHTS_MISMATCH`, `RUNTIME_FAILED`.
+ */
+export async function createModel(parts: ModelParts, options: SessionOptions = {}): Promise<Model> {
+  const { config, weights } = parts;
+  const tokenizer = createTokenizer(parts.tokenizerJson, parts.tokenizerConfig);
+  if (tokenizer.vocabSize !== config.vocabSize) {
+    throw new IteraError(
+      'TOKENIZER_MISMATCH',
+      `Expected a tokenizer of ${config.vocabSize} tokens, got one of ${tokenizer.vocabSize}. Take both from one model folder.`,
+      { expected: config.vocabSize, got: tokenizer.vocabSize },
+    );
+  }
+  const session = await createSession(encodeOnnx(buildInferenceGraph(config, weights)), options);
+  const engine = createSessionEngine(session, config);
+  const suggester = createSuggester(engine, tokenizer);
+  // Scoring has a graph of its own; most users never need it, so it is built on first use.
+  let scorer: Promise<TokenScorer> | undefined;
+
+  return {
+    config,
+    tokenizer,
+    generate: (prompt, generateOptions) => generate(engine, tokenizer, prompt, generateOptions),
+    async score(text, { signal } = {}) {
+      throwIfAborted(signal);
+      const tokenIds = tokenizer.encode(text);
+      if (tokenIds.length === 0) throw new IteraError('TEXT_EMPTY', 'Expected a text to score, got an empty one.');
+      scorer ??= createTokenScorer(buildInferenceGraph(config, weights), config, options);
+      const [nats = new Float32Array(0)] = await (await scorer).score([Uint32Array.of(tokenizer.eosId, ...tokenIds)]);
+      const logProbs = nats.map((value) => -value);
+      return { tokenIds, logProbs, totalLogProb: logProbs.reduce((sum, value) => sum + value, 0) };
+    },
+    suggest: (prefix, suggestOptions) => suggester.suggest(prefix, suggestOptions),
+    async release() {
+      await session.release();
+      await (await scorer)?.release();
+    },
+  };
+}
