@@ -54,7 +54,8 @@ describe.each([
   });
 
   it('keeps every id under the given prefix', () => {
-    for (const [, id] of draw('A', 'first" onload="').matchAll(/ id="([^"]*)"/g)) expect(id).toMatch(/^chart-first-onload-c\d+$/);
+    for (const [, id] of draw('A', 'first" onload="').matchAll(/ id="([^"]*)"/g))
+      expect(id).toMatch(/^chart-first-onload-c\d+$/);
     expect(draw('A', 'first')).not.toMatch(/zr\d/);
   });
 

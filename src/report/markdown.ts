@@ -1,0 +1,141 @@
+import type { MeasurementRecord } from '../core/measurement.ts';
+import { modelFacts, provenanceFacts, sampleOrigin } from './provenance.ts';
+import type { Report, Sample } from './report.ts';
+import { reportSections } from './sections.ts';
+import { type Summary, summarize } from './summary.ts';
+import type { Table } from './table.ts';
+
+/**
+ * The report as GitHub-flavoured Markdown; its charts are the files `charts/*.svg` beside it. Values carry the number
+ * of their record in the list at the end, raised. Equal reports give equal text.
+ *
+ * @remarks Text of the report is escaped, so that it cannot add markup or HTML.
+ */
+export function renderMarkdown(report: Report): string {
+  const numbers = new Map(report.records.map(({ id }, index) => [id, index + 1]));
+  const facts = modelFacts(report);
+  const hashes = Object.entries(report.provenance.hashes);
+  const blocks = [
+    `# ${escapeMarkdown(report.title)}`,
+    ...summaryBlocks(summarize(report)),
+    ...reportSections(report).flatMap(({ title, text, table, charts }) => [
+      `## ${title}`,
+      text,
+      ...(table === undefined ? [] : tableBlocks(table, numbers)),
+      ...charts.map((chart) => `![${escapeMarkdown(chart.title)}](charts/${chart.name}.svg)`),
+    ]),
+    ...sampleBlocks(report.samples),
+    ...(report.protocol.length === 0
+      ? []
+      : [
+          '## Protocol',
+          list(report.protocol.map(({ name, text }) => `**${escapeMarkdown(name)}**: ${escapeMarkdown(text)}`)),
+        ]),
+    '## Provenance',
+    ...(facts.length === 0 ? [] : [factRows('Model', facts)]),
+    factRows('Provenance', provenanceFacts(report)),
+    ...(hashes.length === 0 ? [] : [factRows('File (sha256)', hashes)]),
+    '## Records',
+    'The small raised numbers above are those of the first column.',
+    recordRows(report.records),
+  ];
+  return `${blocks.join('\n\n')}\n`;
+}
+
+function summaryBlocks({ tested, holds, notRun }: Summary): string[] {
+  const omissions = notRun.map(({ what, reason, provide }) =>
+    [`**${escapeMarkdown(what)}**: ${escapeMarkdown(reason)}`, ...(provide === undefined ? [] : [provide])].join(' '),
+  );
+  return [
+    '## Summary',
+    '### What was tested',
+    list(tested.map(escapeMarkdown)),
+    '### What holds',
+    list(holds.map(escapeMarkdown)),
+    '### What was not run, and why',
+    omissions.length === 0 ? 'Everything planned was run.' : list(omissions),
+  ];
+}
+
+function tableBlocks({ columns, rows, note }: Table, numbers: ReadonlyMap<string, number>): string[] {
+  const lines = rows.map((row) =>
+    row.flatMap(({ text, record, span = 1 }) => [
+      record === undefined ? escapeMarkdown(text) : `${escapeMarkdown(text)} <sup>${numbers.get(record.id)}</sup>`,
+      ...Array.from({ length: span - 1 }, () => ''),
+    ]),
+  );
+  const table = rowsBlock(
+    columns.map(({ title, better }) => escapeMarkdown(better === undefined ? title : `${title}, ${better} is better`)),
+    columns.map(({ kind }) => (kind === 'number' ? '---:' : '---')),
+    lines,
+  );
+  return note === undefined ? [table] : [table, escapeMarkdown(note)];
+}
+
+function sampleBlocks(samples: readonly Sample[]): string[] {
+  if (samples.length === 0) return [];
+  const quote = (text: string) =>
+    text
+      .split(/\r\n|[\n\r]/)
+      .map((line) => `> ${escapeMarkdown(line).trim()}`.trimEnd())
+      .join('\\\n')
+      // A backslash keeps a line break, but an empty line already ends a paragraph.
+      .replace(/^>\\$/gm, '>')
+      .replace(/\\\n>$/gm, '\n>');
+  return [
+    '## Samples',
+    'Texts that the models wrote; each prompt stands above its text.',
+    ...samples.flatMap((sample) => [
+      `Prompt, ${escapeMarkdown(sampleOrigin(sample))}:`,
+      quote(sample.prompt),
+      'Text:',
+      quote(sample.text),
+    ]),
+  ];
+}
+
+function recordRows(records: readonly MeasurementRecord[]): string {
+  return rowsBlock(
+    ['No.', 'Record', 'Status', 'Value', 'Unit', 'Interval', 'n', 'Method'],
+    ['---:', '---', '---', '---:', '---', '---', '---:', '---'],
+    records.map((record, index) => [
+      String(index + 1),
+      escapeMarkdown(record.id),
+      record.status === 'notRun' ? `not run: ${escapeMarkdown(record.reason)}` : record.status,
+      record.status === 'notRun' ? '' : String(record.value),
+      escapeMarkdown(record.unit),
+      record.status === 'notRun' || record.interval === undefined ? '' : `\\[${record.interval.join(', ')}\\]`,
+      record.status === 'notRun' ? '' : String(record.n),
+      escapeMarkdown(record.method),
+    ]),
+  );
+}
+
+function factRows(title: string, facts: readonly (readonly [string, string])[]): string {
+  return rowsBlock(
+    [title, 'Value'],
+    ['---', '---'],
+    facts.map(([name, value]) => [escapeMarkdown(name), escapeMarkdown(value)]),
+  );
+}
+
+function rowsBlock(titles: readonly string[], rules: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [titles, rules, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
+function list(items: readonly string[]): string {
+  return items.map((item) => `- ${item}`).join('\n');
+}
+
+/** One line of text in which no character acts as Markdown or HTML. */
+function escapeMarkdown(text: string): string {
+  return text
+    .replace(/\s+/g, ' ')
+    .replace(/\p{Cc}/gu, '')
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replace(/[\\`*_[\]|~^$]/g, '\\$&')
+    .replace(/^(\s*)([#+=-])/, '$1\\$2')
+    .replace(/^(\s*\d+)([.)])(?=\s|$)/, '$1\\$2');
+}

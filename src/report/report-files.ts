@@ -1,0 +1,78 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import { IteraError } from '../core/errors.ts';
+import { renderHtml } from './html.ts';
+import { renderMarkdown } from './markdown.ts';
+import type { Report } from './report.ts';
+import { checkReport, parseReport } from './report-schema.ts';
+import { reportSections } from './sections.ts';
+
+/**
+ * Writes `index.html`, `report.md`, `charts/*.svg` and, last, `report.json` into a folder, which is made if needed.
+ * Each file appears whole or not at all; files of an earlier report under the same names are replaced.
+ *
+ * @returns The paths of the files written.
+ * @throws {@link IteraError} `RECORD_INVALID` if the report does not follow its schema, before anything is written;
+ *   `OUTPUT_UNWRITABLE` with the path and the cause if the folder or a file cannot be written.
+ */
+export async function writeReport(report: Report, outDir: string): Promise<string[]> {
+  checkReport(report);
+  const charts = reportSections(report).flatMap((section) => section.charts);
+  const files: readonly (readonly [string, string])[] = [
+    ...charts.map(({ name, svg }) => [join('charts', `${name}.svg`), `${svg}\n`] as const),
+    ['report.md', renderMarkdown(report)],
+    ['index.html', renderHtml(report)],
+    ['report.json', `${JSON.stringify(report, null, 2)}\n`],
+  ];
+  await attempt(outDir, () => mkdir(charts.length === 0 ? outDir : join(outDir, 'charts'), { recursive: true }));
+  const written: string[] = [];
+  for (const [name, content] of files) {
+    const path = join(outDir, name);
+    await attempt(path, () => writeFileAtomic(path, content));
+    written.push(path);
+  }
+  return written;
+}
+
+/**
+ * Reads the `report.json` that {@link writeReport} wrote.
+ *
+ * @throws {@link IteraError} `FILE_NOT_FOUND` or `FILE_UNREADABLE` if it cannot be read, `RECORD_INVALID` if it is not
+ *   a report.
+ */
+export async function readReport(path: string): Promise<Report> {
+  let json: string;
+  try {
+    json = await readFile(path, 'utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw code === 'ENOENT'
+      ? new IteraError(
+          'FILE_NOT_FOUND',
+          `There is no report at ${path}; make one with "itera-lite run".`,
+          { path },
+          { cause: error },
+        )
+      : new IteraError('FILE_UNREADABLE', `Could not read the report ${path}: ${message}.`, { path }, { cause: error });
+  }
+  return parseReport(json);
+}
+
+async function attempt(path: string, write: () => Promise<unknown>): Promise<void> {
+  try {
+    await write();
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const advice =
+      code === 'ENOSPC' || code === 'EDQUOT'
+        ? 'The disk is full; free space or name a folder on another disk.'
+        : 'Name a folder that you may write to.';
+    throw new IteraError(
+      'OUTPUT_UNWRITABLE',
+      `Could not write ${path}: ${message}. ${advice}`,
+      { path, cause: code },
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,82 @@
+import type { MeasurementRecord, Metric } from '../core/measurement.ts';
+import type { Report } from './report.ts';
+import { curveCharts, metricChart, type ReportChart } from './report-charts.ts';
+import { metricTable, summaryTable, type Table } from './table.ts';
+
+/** A part of the results: what it is about in plain words, its table and its charts. */
+export interface Section {
+  readonly title: string;
+  readonly text: string;
+  readonly table?: Table;
+  readonly charts: readonly ReportChart[];
+}
+
+interface SectionPlan {
+  readonly title: string;
+  readonly text: string;
+  readonly metrics: readonly Metric[];
+  /** Metrics that a chart helps to compare. */
+  readonly drawn: readonly Metric[];
+}
+
+const quality: SectionPlan = {
+  title: 'Quality',
+  text:
+    'How well the model predicts text that it was not trained on. Bits per byte and word perplexity can be compared ' +
+    'between models with different tokenizers; token perplexity and nats per token cannot. Brackets hold the ' +
+    'confidence interval.',
+  metrics: ['bits_per_byte', 'word_perplexity', 'token_perplexity', 'nats_per_token'],
+  drawn: ['bits_per_byte'],
+};
+
+const others: readonly SectionPlan[] = [
+  {
+    title: 'Compression',
+    text:
+      'How far each compressed variant departs from the uncompressed model (FP32) on the same tokens. A ratio of 1, a ' +
+      'divergence of 0 and an agreement of 1 would be no change at all.',
+    metrics: ['perplexity_ratio', 'kl_divergence_nats', 'top1_agreement', 'max_abs_difference'],
+    drawn: ['perplexity_ratio'],
+  },
+  {
+    title: 'Size',
+    text: 'How large the model is: on disk, in numbers learned, and in numbers that one token uses.',
+    metrics: ['size_bytes', 'parameters', 'active_parameters'],
+    drawn: ['size_bytes'],
+  },
+  {
+    title: 'Speed and memory',
+    text: 'How fast the model runs on the machine described under Provenance, and what memory that takes.',
+    metrics: ['latency_ms', 'tokens_per_second', 'time_to_first_token_ms', 'load_ms', 'memory_bytes'],
+    drawn: ['latency_ms', 'tokens_per_second'],
+  },
+  {
+    title: 'Energy',
+    text: 'What energy the model draws over the idle level. Estimates are marked; the records name their method.',
+    metrics: ['energy_j_per_token', 'tokens_per_joule'],
+    drawn: ['energy_j_per_token'],
+  },
+];
+
+/** The results in reading order; parts without records are left out. */
+export function reportSections(report: Report): Section[] {
+  const sections: Section[] = [quality, ...others]
+    .filter(({ metrics }) => report.records.some(({ metric }) => metrics.includes(metric)))
+    .map((plan) => ({
+      title: plan.title,
+      text: plan.text,
+      table: plan === quality ? summaryTable(report.records) : metricTable(plan.title, report.records, plan),
+      charts: drawnCharts(plan, report.records),
+    }));
+  const training = curveCharts(report.curves ?? []);
+  return training.length === 0
+    ? sections
+    : [
+        ...sections,
+        { title: 'Training', text: 'How the values changed over the steps of training.', charts: training },
+      ];
+}
+
+function drawnCharts({ drawn }: SectionPlan, records: readonly MeasurementRecord[]): ReportChart[] {
+  return drawn.map((metric) => metricChart(metric, records)).filter((chart) => chart !== undefined);
+}

@@ -1,0 +1,30 @@
+import CliTable from 'cli-table3';
+import type { Table } from './table.ts';
+
+/**
+ * A table as text for a terminal.
+ *
+ * @param options - `color` sets the headings apart; by default only if standard output is a terminal and `NO_COLOR`
+ *   is not set (no-color.org).
+ * @returns Lines without a newline at the end. Control characters in the fields are dropped, so that no text from
+ *   outside can steer the terminal.
+ */
+export function terminalTable(table: Table, options: { readonly color?: boolean } = {}): string {
+  const { color = process.stdout.isTTY === true && !process.env['NO_COLOR'] } = options;
+  const lines = new CliTable({
+    head: table.columns.map(({ title }) => printable(title)),
+    colAligns: table.columns.map(({ kind }) => (kind === 'number' ? 'right' : 'left')),
+    style: { head: color ? ['bold'] : [], border: [], compact: true },
+  });
+  for (const row of table.rows)
+    lines.push(row.map(({ text, span = 1 }) => ({ content: printable(text), colSpan: span })));
+  return [
+    printable(table.caption),
+    lines.toString(),
+    ...(table.note === undefined ? [] : [printable(table.note)]),
+  ].join('\n');
+}
+
+function printable(text: string): string {
+  return text.replace(/\s+/g, ' ').replace(/\p{Cc}/gu, '');
+}
