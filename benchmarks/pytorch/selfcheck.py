@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 
 import granite_hybrid
-from granite_hybrid import CausalConvolution, Experts, GraniteHybrid, rotate, scan_chunks, scan_steps
+from granite_hybrid import Experts, GraniteHybrid, rotate
 from safetensors_file import read_safetensors, write_safetensors
+from state_space import CausalConvolution, scan_chunks, scan_steps
 
 TINY = {
     "vocab_size": 19,
