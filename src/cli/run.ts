@@ -2,7 +2,9 @@ import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { type Split, splits } from '../data/dataset-registry.ts';
+import type { Report } from '../report/report.ts';
 import { writeReport } from '../report/report-files.ts';
+import { summarize } from '../report/summary.ts';
 import { summaryTable } from '../report/table.ts';
 import { terminalTable } from '../report/terminal-table.ts';
 import { defaultModel, openModel } from '../runtime/load-model-file.ts';
@@ -68,11 +70,24 @@ async function run(options: RunOptions): Promise<void> {
       const { schemaVersion, provenance, records } = report;
       process.stdout.write(`${JSON.stringify({ schemaVersion, provenance, records }, undefined, 2)}\n`);
     } else {
-      process.stdout.write(`${report.title}\n\n${terminalTable(summaryTable(report.records))}\n`);
+      process.stdout.write(describeOnTerminal(report));
     }
     progress.note(`Report: ${join(resolve(options.out), 'index.html')}`);
   } finally {
     progress.end();
     stop();
   }
+}
+
+function describeOnTerminal(report: Report): string {
+  const measured = report.records.filter(({ status }) => status !== 'notRun');
+  const notRun = summarize(report).notRun.map(({ what, reason }) => `Not run: ${what}. ${reason}`);
+  const [sample] = report.samples;
+  return [
+    report.title,
+    terminalTable(summaryTable(measured)),
+    ...notRun,
+    ...(sample ? [`Sample: ${sample.prompt}${sample.text}`] : []),
+    '',
+  ].join('\n\n');
 }

@@ -86,7 +86,7 @@ export async function evaluateDataset(
         threads: model.threads,
         contextLength,
         stride,
-        wholeText: !isSample,
+        text: isSample ? 'sample' : 'whole',
       },
       method: `every token of ${scope} scored once, windows of ${contextLength} tokens, stride ${stride}`,
       seed,

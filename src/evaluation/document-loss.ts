@@ -23,11 +23,18 @@ export interface ScoringOptions {
   /** Windows run at once. */
   readonly batchSize: number;
   readonly signal?: AbortSignal;
+  /** Called after each batch with what is scored so far; a document and its bytes count once all its windows do. */
   readonly onProgress?: (done: { readonly documents: number; readonly tokens: number; readonly bytes: number }) => void;
 }
 
+interface ScoredDocument extends DocumentLoss {
+  nats: number;
+  /** Windows not scored yet. */
+  windowsLeft: number;
+}
+
 interface Pending {
-  readonly document: number;
+  readonly document: ScoredDocument;
   readonly window: Window;
   readonly inputs: Uint32Array;
 }
@@ -49,9 +56,9 @@ export async function scoreDocuments(
   options: ScoringOptions,
 ): Promise<readonly DocumentLoss[]> {
   const { contextLength, stride, batchSize, signal, onProgress } = checkOptions(options);
-  const losses: { nats: number; tokens: number; bytes: number; words: number }[] = [];
+  const losses: ScoredDocument[] = [];
+  const done = { documents: 0, tokens: 0, bytes: 0 };
   let pending: Pending[] = [];
-  let [scoredTokens, scoredBytes] = [0, 0];
 
   const flush = async (): Promise<void> => {
     pending.sort((a, b) => a.window.end - a.window.start - (b.window.end - b.window.start));
@@ -63,11 +70,16 @@ export async function scoreDocuments(
         const scores = nats[row] as Float32Array;
         let sum = 0;
         for (let at = window.scoreFrom; at < window.end; at++) sum += scores[at - window.start] as number;
-        (losses[document] as { nats: number }).nats += sum;
+        document.nats += sum;
+        done.tokens += window.end - window.scoreFrom;
+        document.windowsLeft -= 1;
+        if (document.windowsLeft > 0) continue;
+        done.documents += 1;
+        done.bytes += document.bytes;
       }
+      onProgress?.({ ...done });
     }
     pending = [];
-    onProgress?.({ documents: losses.length, tokens: scoredTokens, bytes: scoredBytes });
   };
 
   for await (const { text, originalBytes, originalWords } of documents) {
@@ -76,17 +88,23 @@ export async function scoreDocuments(
     const inputs = new Uint32Array(ids.length + 1);
     inputs[0] = tokenizer.eosId;
     inputs.set(ids, 1);
-    const document = losses.push({ nats: 0, tokens: ids.length, bytes: originalBytes, words: originalWords }) - 1;
-    scoredTokens += ids.length;
-    scoredBytes += originalBytes;
-    for (const window of planWindows(ids.length, contextLength, stride)) {
+    const windows = planWindows(ids.length, contextLength, stride);
+    const document = {
+      nats: 0,
+      tokens: ids.length,
+      bytes: originalBytes,
+      words: originalWords,
+      windowsLeft: windows.length,
+    };
+    losses.push(document);
+    for (const window of windows) {
       pending.push({ document, window, inputs });
       if (pending.length >= windowsInFlight) await flush();
     }
   }
   await flush();
   if (losses.length === 0) throw new IteraError('TEXT_EMPTY', 'Expected text to score, got none. Give a longer text.');
-  return losses;
+  return losses.map(({ nats, tokens, bytes, words }) => ({ nats, tokens, bytes, words }));
 }
 
 function checkOptions(options: ScoringOptions): ScoringOptions {

@@ -45,11 +45,17 @@ export function labelsOf({ subject, conditions }: MeasurementRecord): ReadonlyMa
   return labels;
 }
 
-/** The labels that differ between records, and so must be told to tell the records apart, in reading order. */
+/**
+ * The labels that differ between records, and so must be told to tell the records apart, in reading order. What was not
+ * run has no runtime, threads and so on; that alone makes no difference.
+ */
 export function varyingLabels(records: readonly MeasurementRecord[]): string[] {
-  const all = records.map(labelsOf);
-  const names = new Set(all.flatMap((labels) => [...labels.keys()]));
-  return [...names].filter((name) => new Set(all.map((labels) => labels.get(name))).size > 1).sort(byLabelOrder);
+  const names = new Set(records.flatMap((record) => [...labelsOf(record).keys()]));
+  const varies = (name: string): boolean => {
+    const told = records.filter((record) => record.status !== 'notRun' || labelsOf(record).has(name));
+    return new Set(told.map((record) => labelsOf(record).get(name))).size > 1;
+  };
+  return [...names].filter(varies).sort(byLabelOrder);
 }
 
 /**
