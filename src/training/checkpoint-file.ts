@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import { IteraError } from '../core/errors.ts';
 import type { Tensor } from '../core/tensor.ts';
+import { replaceFile } from '../data/atomic-file.ts';
 import { decodeSafetensors, encodeSafetensors } from '../models/safetensors.ts';
 import type { Stepper } from './stepper.ts';
 import type { TrainingProgress } from './trainer.ts';
@@ -32,7 +32,7 @@ export async function writeCheckpoint(
   const metadata = { format, content: JSON.stringify(content), sha256: hashContent(tensors, JSON.stringify(content)) };
   try {
     await mkdir(dirname(path), { recursive: true });
-    await writeFileAtomic(path, Buffer.from(encodeSafetensors(tensors, metadata)));
+    await replaceFile(path, encodeSafetensors(tensors, metadata));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new IteraError('OUTPUT_UNWRITABLE', `Could not write checkpoint ${path}: ${reason}`, { path }, { cause });
@@ -43,8 +43,8 @@ export async function writeCheckpoint(
  * Puts a checkpoint's weights and optimiser moments into a stepper.
  *
  * @returns The progress to resume from.
- * @throws {@link IteraError} `FILE_NOT_FOUND`, or `CHECKPOINT_INVALID` if the file is damaged, of another run or of
- *   another model; the stepper is then unchanged.
+ * @throws {@link IteraError} `FILE_NOT_FOUND`, `FILE_UNREADABLE`, or `CHECKPOINT_INVALID` if the file is damaged, of
+ *   another run or of another model; the stepper is then unchanged.
  */
 export async function readCheckpoint(
   path: string,
@@ -52,12 +52,11 @@ export async function readCheckpoint(
   runKey: string,
 ): Promise<TrainingProgress> {
   const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new IteraError(
-      'FILE_NOT_FOUND',
-      `Expected a checkpoint at ${path}, found none to read.`,
-      { path },
-      { cause },
-    );
+    const absent = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const [code, problem] = absent
+      ? (['FILE_NOT_FOUND', 'found none'] as const)
+      : (['FILE_UNREADABLE', `could not read it: ${String(cause)}`] as const);
+    throw new IteraError(code, `Expected a checkpoint at ${path}, ${problem}.`, { path }, { cause });
   });
   const { tensors, metadata } = decode(bytes, path);
   const content = metadata['content'] ?? '';
@@ -68,7 +67,11 @@ export async function readCheckpoint(
   if (parsed.runKey !== runKey) throw invalid(path, 'it belongs to a run with another recipe, text or tokenizer');
   const targets = { weights: parameters.data, mean: optimizer.mean, variance: optimizer.variance };
   for (const [name, target] of Object.entries(targets)) {
-    if (tensors.get(name)?.data.length !== target.length) throw invalid(path, `its ${name} do not fit this model`);
+    const stored = tensors.get(name);
+    // The checksum covers the bytes; read as another type they would be other numbers.
+    if (stored?.dtype !== 'float32' || stored.data.length !== target.length) {
+      throw invalid(path, `its ${name} do not fit this model`);
+    }
   }
   for (const [name, target] of Object.entries(targets)) target.set(tensors.get(name)?.data as Float32Array);
   optimizer.step = parsed.optimizerStep;

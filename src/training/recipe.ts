@@ -1,8 +1,11 @@
 import { type Static, Type } from 'typebox';
 import { Errors } from 'typebox/value';
 import { IteraError } from '../core/errors.ts';
+import { presets } from '../models/presets.ts';
 
 const share = Type.Number({ minimum: 0, maximum: 1 });
+/** At 1 a moment never moves, and its correction divides by 0. */
+const momentDecay = Type.Number({ minimum: 0, exclusiveMaximum: 1 });
 const positive = Type.Number({ exclusiveMinimum: 0 });
 const count = Type.Integer({ minimum: 1 });
 
@@ -10,6 +13,7 @@ const recipeSchema = Type.Object(
   {
     /** Name of the model folder that the recipe makes. */
     name: Type.String({ pattern: '^[a-z0-9][a-z0-9.-]*$' }),
+    /** One of `presets`. */
     preset: Type.String(),
     /** Trained on the mixture's texts, byte-level BPE. */
     tokenizer: Type.Object(
@@ -22,14 +26,15 @@ const recipeSchema = Type.Object(
     }),
     batchSize: count,
     sequenceLength: Type.Integer({ minimum: 2 }),
-    seed: Type.Integer({ minimum: 0 }),
+    /** Random streams take 32 bits of it: larger seeds would repeat. */
+    seed: Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 }),
     steps: count,
     warmupSteps: Type.Integer({ minimum: 0 }),
     decayShare: share,
     finalShare: share,
     learningRate: Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 }),
-    beta1: share,
-    beta2: share,
+    beta1: momentDecay,
+    beta2: momentDecay,
     epsilon: positive,
     weightDecay: Type.Number({ minimum: 0 }),
     clipNorm: positive,
@@ -53,9 +58,21 @@ export type Recipe = Static<typeof recipeSchema>;
 export function parseRecipe(json: unknown): Recipe {
   const [fault] = Errors(recipeSchema, json);
   if (fault) {
-    const at = fault.instancePath === '' ? 'the recipe' : fault.instancePath.slice(1).replaceAll('/', '.');
-    const detail = JSON.stringify(fault.params);
-    throw new IteraError('CONFIG_INVALID', `Recipe: ${at} ${fault.message} ${detail}.`, { at, detail });
+    const at = fault.instancePath.slice(1).replaceAll('/', '.');
+    if (fault.keyword === 'required') {
+      const [name = ''] = fault.params.requiredProperties;
+      throw invalid(at === '' ? name : `${at}.${name}`, 'is missing');
+    }
+    if (fault.keyword === 'boolean') throw invalid(at, 'is not a field of recipes');
+    throw invalid(at === '' ? 'the whole' : at, `${fault.message} ${JSON.stringify(fault.params)}`);
   }
-  return json as Recipe;
+  const recipe = json as Recipe;
+  if (!Object.hasOwn(presets, recipe.preset)) {
+    throw invalid('preset', `must be one of ${Object.keys(presets).join(', ')}, got ${JSON.stringify(recipe.preset)}`);
+  }
+  return recipe;
+}
+
+function invalid(at: string, problem: string): IteraError {
+  return new IteraError('CONFIG_INVALID', `Recipe: ${at} ${problem}. Correct the recipe file.`, { at, problem });
 }

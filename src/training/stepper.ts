@@ -40,17 +40,31 @@ export interface Stepper {
   release(): Promise<void>;
 }
 
-/** Builds the training graph of a model and loads it; weights start as given. */
+/**
+ * Builds the training graph of a model and loads it; weights start as given.
+ *
+ * @throws {@link IteraError} `WEIGHTS_MISMATCH` if `initial` lacks a weight or has one of another size.
+ */
 export async function createStepper(
   config: ModelConfig,
   initial: ReadonlyMap<string, Tensor>,
   options: StepperOptions,
 ): Promise<Stepper> {
   const { batchSize, sequenceLength, threads, profilePrefix, clipNorm } = options;
+  const parameters = allocateParameters(parameterShapes(config));
+  for (const [name, view] of parameters.views) {
+    const start = initial.get(name);
+    if (start?.data.length !== view.data.length) {
+      throw new IteraError(
+        'WEIGHTS_MISMATCH',
+        `Expected weight ${name} of shape [${view.shape.join(', ')}], got ${start ? `[${start.shape.join(', ')}]` : 'none'}.`,
+        { name },
+      );
+    }
+    view.data.set(start.data as Float32Array);
+  }
   const model = encodeOnnx(buildTrainingGraph(config, options));
   const session = await createSession(model, { threads, ...(profilePrefix && { profilePrefix }) });
-  const parameters = allocateParameters(parameterShapes(config));
-  for (const [name, view] of parameters.views) view.data.set(initial.get(name)?.data as Float32Array);
   const optimizer = createAdamWState(parameters);
 
   // Feeds and fetches are views of the same memory at every step: the graph reads weights and writes gradients in place.

@@ -24,7 +24,7 @@ export interface ValidationPoint {
   readonly bitsPerByte: number;
 }
 
-/** A point of the training curve: the mean loss since the point before. */
+/** A point of the training curve: the mean loss since the point before; the last step always ends one. */
 export interface LossPoint {
   readonly step: number;
   readonly loss: number;
@@ -77,7 +77,19 @@ export async function train(stepper: Stepper, sampler: BatchSampler, options: Tr
   const validations: ValidationPoint[] = [...(resume?.validations ?? [])];
   let step = resume?.step ?? 0;
   let recent: number[] = [...(resume?.recent ?? [])];
-  const progress = (): TrainingProgress => ({ step, sampler: sampler.state(), losses, recent, validations });
+  const progress = (): TrainingProgress => ({
+    step,
+    sampler: sampler.state(),
+    losses: [...losses],
+    recent: [...recent],
+    validations: [...validations],
+  });
+  let savedStep = resume?.step;
+  const save = async (): Promise<void> => {
+    if (!options.checkpoint || savedStep === step) return;
+    await options.checkpoint(progress());
+    savedStep = step;
+  };
 
   while (step < schedule.totalSteps && !signal?.aborted) {
     const started = performance.now();
@@ -85,30 +97,30 @@ export async function train(stepper: Stepper, sampler: BatchSampler, options: Tr
     const learningRate = learningRateAt(step, schedule);
     const result = await stepper.step(batch, learningRate);
     step += 1;
-    checkExplosion(result.loss, losses, step);
+    checkExplosion(result.loss, losses.at(-1)?.loss ?? recent[0], step);
     recent.push(result.loss);
-    if (step % lossPointSteps === 0) {
+    const last = step === schedule.totalSteps;
+    if (last || step % lossPointSteps === 0) {
       losses.push({ step, loss: recent.reduce((sum, loss) => sum + loss, 0) / recent.length });
       recent = [];
     }
     const tokensPerSecond = (batch.inputIds.length / (performance.now() - started)) * 1000;
     options.onStep?.({ step, totalSteps: schedule.totalSteps, learningRate, tokensPerSecond, ...result });
 
-    const last = step === schedule.totalSteps;
     if (options.validate && (last || step % validateEvery === 0)) {
       const found = Object.entries(await options.validate());
       const points = found.map(([name, bitsPerByte]) => ({ step, name, bitsPerByte }));
       validations.push(...points);
       options.onValidation?.(points);
     }
-    if (options.checkpoint && (last || step % checkpointEvery === 0)) await options.checkpoint(progress());
+    if (last || step % checkpointEvery === 0) await save();
   }
-  if (signal?.aborted && options.checkpoint && step % checkpointEvery !== 0) await options.checkpoint(progress());
+  // Also before the first step, so that whoever stops a run can always resume it.
+  if (signal?.aborted) await save();
   return progress();
 }
 
-function checkExplosion(loss: number, losses: readonly LossPoint[], step: number): void {
-  const before = losses.at(-1)?.loss;
+function checkExplosion(loss: number, before: number | undefined, step: number): void {
   if (before !== undefined && loss > before + explosionNats) {
     throw new IteraError(
       'TRAINING_DIVERGED',

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import { IteraError, throwIfAborted } from '../core/errors.ts';
 import { createRandom } from '../core/random.ts';
+import { replaceFile } from '../data/atomic-file.ts';
 import { createBatchSampler } from '../data/batches.ts';
 import { type Dataset, openDataset } from '../data/dataset-files.ts';
 import { sampleDocuments } from '../data/document-sample.ts';
@@ -77,6 +77,14 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
   for (const dataset of datasets) tokens.push(await loadTokens(dataset, tokenizer, sha256, signal ? { signal } : {}));
   const validation = await readValidation(recipe, places);
 
+  const runKey = hashText(JSON.stringify([recipe, datasets.map((dataset) => dataset.sha256), sha256]));
+  const sampler = createBatchSampler({
+    sources: tokens.map((source, index) => ({ tokens: source, weight: recipe.mixture[index]?.weight ?? 1 })),
+    batchSize: recipe.batchSize,
+    sequenceLength: recipe.sequenceLength,
+    seed: recipe.seed,
+  });
+
   onStage?.('building the training graph');
   const config = presetConfig(recipe.preset, tokenizer.vocabSize);
   const stepper = await createStepper(config, initializeWeights(config, createRandom(recipe.seed, 1)), {
@@ -87,32 +95,33 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
     clipNorm: recipe.clipNorm,
     threads,
   });
-  const runKey = hashText(JSON.stringify([recipe, datasets.map((dataset) => dataset.sha256), sha256]));
-  const sampler = createBatchSampler({
-    sources: tokens.map((source, index) => ({ tokens: source, weight: recipe.mixture[index]?.weight ?? 1 })),
-    batchSize: recipe.batchSize,
-    sequenceLength: recipe.sequenceLength,
-    seed: recipe.seed,
-  });
-  const before = resume ? await readCheckpoint(checkpointPath, stepper, runKey) : undefined;
-
-  onStage?.('training');
-  const progress = await train(stepper, sampler, {
-    schedule: {
-      peak: recipe.learningRate,
-      totalSteps: recipe.steps,
-      warmupSteps: recipe.warmupSteps,
-      decayShare: recipe.decayShare,
-      finalShare: recipe.finalShare,
-    },
-    ...(before && { resume: before }),
-    ...(validation.length > 0 && { validate: () => validate(stepper, config, tokenizer, validation, recipe, threads) }),
-    validateEvery: recipe.validateEvery,
-    checkpoint: (now) => writeCheckpoint(checkpointPath, stepper, now, runKey),
-    checkpointEvery: recipe.checkpointEvery,
-    ...(options.onStep && { onStep: options.onStep }),
-    ...(options.onValidation && { onValidation: options.onValidation }),
-    ...(signal && { signal }),
+  const takeSteps = async (): Promise<TrainingProgress> => {
+    const before = resume ? await readCheckpoint(checkpointPath, stepper, runKey) : undefined;
+    onStage?.('training');
+    return train(stepper, sampler, {
+      schedule: {
+        peak: recipe.learningRate,
+        totalSteps: recipe.steps,
+        warmupSteps: recipe.warmupSteps,
+        decayShare: recipe.decayShare,
+        finalShare: recipe.finalShare,
+      },
+      ...(before && { resume: before }),
+      ...(validation.length > 0 && {
+        validate: () => validate(stepper, config, tokenizer, validation, recipe, threads),
+      }),
+      validateEvery: recipe.validateEvery,
+      checkpoint: (now) => writeCheckpoint(checkpointPath, stepper, now, runKey),
+      checkpointEvery: recipe.checkpointEvery,
+      ...(options.onStep && { onStep: options.onStep }),
+      ...(options.onValidation && { onValidation: options.onValidation }),
+      ...(signal && { signal }),
+    });
+  };
+  const progress = await takeSteps().catch(async (error: unknown) => {
+    // Nobody else can: the caller gets the stepper only with the result.
+    await stepper.release();
+    throw error;
   });
   return {
     stepper,
@@ -132,17 +141,6 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
 }
 
 async function prepareFolder(runDir: string, checkpointPath: string, resume: boolean): Promise<void> {
-  try {
-    await mkdir(runDir, { recursive: true });
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new IteraError(
-      'OUTPUT_UNWRITABLE',
-      `Could not make the run folder ${runDir}: ${reason}`,
-      { runDir },
-      { cause },
-    );
-  }
   const exists = await stat(checkpointPath).then(
     () => true,
     () => false,
@@ -154,6 +152,31 @@ async function prepareFolder(runDir: string, checkpointPath: string, resume: boo
       { runDir },
     );
   }
+  if (!exists && resume) {
+    throw new IteraError(
+      'FILE_NOT_FOUND',
+      `Expected a checkpoint at ${checkpointPath}, found none. Start without --resume or correct --run-dir.`,
+      { path: checkpointPath },
+    );
+  }
+  try {
+    await mkdir(runDir, { recursive: true });
+  } catch (cause) {
+    throw unwritable(`make the run folder ${runDir}`, runDir, cause);
+  }
+}
+
+function unwritable(what: string, path: string, cause: unknown): IteraError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new IteraError('OUTPUT_UNWRITABLE', `Could not ${what}: ${reason}`, { path }, { cause });
+}
+
+interface PreparedTokenizer {
+  readonly tokenizer: Tokenizer;
+  readonly tokenizerJson: unknown;
+  readonly tokenizerConfig: unknown;
+  /** Of `tokenizerJson`. */
+  readonly sha256: string;
 }
 
 /** Trains the tokenizer, or reads the one that this run already made. */
@@ -161,34 +184,40 @@ async function prepareTokenizer(
   recipe: Recipe,
   datasets: readonly Dataset[],
   { runDir, resume, signal, onStage }: TrainingRunOptions,
-): Promise<{ tokenizer: Tokenizer; tokenizerJson: unknown; tokenizerConfig: unknown; sha256: string }> {
+): Promise<PreparedTokenizer> {
   const path = join(runDir, 'tokenizer.json');
   const stored = resume ? await readFile(path, 'utf8').catch(() => undefined) : undefined;
-  if (stored !== undefined) {
-    const { tokenizerJson, tokenizerConfig } = JSON.parse(stored) as {
-      tokenizerJson: unknown;
-      tokenizerConfig: unknown;
-    };
-    return {
-      tokenizer: createTokenizer(tokenizerJson, tokenizerConfig),
-      tokenizerJson,
-      tokenizerConfig,
-      sha256: hashText(JSON.stringify(tokenizerJson)),
-    };
-  }
+  if (stored !== undefined) return readTokenizer(stored, path);
   onStage?.('training the tokenizer');
   const { vocabSize } = recipe.tokenizer;
   const { tokenizerJson, tokenizerConfig } = await trainBpe(textsOf(datasets), {
     vocabSize,
     ...(signal && { signal }),
   });
-  await writeFileAtomic(path, JSON.stringify({ tokenizerJson, tokenizerConfig }));
-  return {
-    tokenizer: createTokenizer(tokenizerJson, tokenizerConfig),
-    tokenizerJson,
-    tokenizerConfig,
-    sha256: hashText(JSON.stringify(tokenizerJson)),
-  };
+  const content = JSON.stringify({ tokenizerJson, tokenizerConfig });
+  await replaceFile(path, content).catch((cause: unknown) => {
+    throw unwritable(`write the tokenizer ${path}`, path, cause);
+  });
+  return readTokenizer(content, path);
+}
+
+function readTokenizer(content: string, path: string): PreparedTokenizer {
+  try {
+    const { tokenizerJson, tokenizerConfig } = JSON.parse(content) as {
+      readonly tokenizerJson: unknown;
+      readonly tokenizerConfig: unknown;
+    };
+    const tokenizer = createTokenizer(tokenizerJson, tokenizerConfig);
+    return { tokenizer, tokenizerJson, tokenizerConfig, sha256: hashText(JSON.stringify(tokenizerJson)) };
+  } catch (cause) {
+    const problem = cause instanceof Error ? cause.message : String(cause);
+    throw new IteraError(
+      'CHECKPOINT_INVALID',
+      `Cannot resume: the run's tokenizer ${path} is damaged (${problem}). Delete it to have it made again.`,
+      { path, problem },
+      { cause },
+    );
+  }
 }
 
 async function* textsOf(datasets: readonly Dataset[]): AsyncGenerator<string> {
