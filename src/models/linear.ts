@@ -1,5 +1,5 @@
 import type { Value } from '../graph/graph.ts';
-import { add, gemm, matMul, transpose } from '../graph/ops/index.ts';
+import { add, gemm, matMul, split, transpose } from '../graph/ops/index.ts';
 import type { ModelConfig } from './config.ts';
 import type { Weights } from './weights.ts';
 
@@ -17,4 +17,17 @@ export function linear(x: Value, weight: Value): Value {
 export function project(x: Value, name: 'in_proj' | 'out_proj', config: ModelConfig, weights: Weights): Value {
   const product = linear(x, weights.get(`${name}.weight`));
   return config.mambaProjBias ? add(product, weights.get(`${name}.bias`)) : product;
+}
+
+/** The input projection of a Mamba block, cut into parts of the given widths. */
+export function projectParts(
+  x: Value,
+  widths: readonly number[],
+  config: ModelConfig,
+  weights: Weights,
+): readonly Value[] {
+  const parts = split(weights.get('in_proj.weight'), 0, widths).map((weight) => linear(x, weight));
+  if (!config.mambaProjBias) return parts;
+  const biases = split(weights.get('in_proj.bias'), 0, widths);
+  return parts.map((part, index) => add(part, biases[index] as Value));
 }

@@ -5,9 +5,12 @@ import {
   cumSum,
   exp,
   expand,
+  fusedCausalConv,
+  gather,
   matMul,
   mul,
   neg,
+  reduceSum,
   reshape,
   silu,
   slice,
@@ -17,7 +20,7 @@ import {
   transpose,
 } from '../graph/ops/index.ts';
 import type { ModelConfig } from './config.ts';
-import { project } from './linear.ts';
+import { project, projectParts } from './linear.ts';
 import { rmsNorm } from './norm.ts';
 import { mambaSizes } from './parameters.ts';
 import type { Weights } from './weights.ts';
@@ -52,8 +55,8 @@ export function mambaChunked(
   const sizes = mambaSizes(config);
   const rows = batch * length;
 
-  const projected = project(x, 'in_proj', config, weights);
-  const [z, xbc, dtRaw] = split(projected, 1, [sizes.inner, sizes.conv, heads]) as [Value, Value, Value];
+  // Cutting the weight instead of the product saves two passes over a large activation.
+  const [z, xbc, dtRaw] = projectParts(x, [sizes.inner, sizes.conv, heads], config, weights) as [Value, Value, Value];
   const convolved = causalConv(reshape(xbc, [batch, length, sizes.conv]), config, weights, state?.conv);
   const [inner, b, c] = split(convolved.output, 2, [sizes.inner, groups * stateSize, groups * stateSize]) as [
     Value,
@@ -74,24 +77,35 @@ export function mambaChunked(
   };
 }
 
-/** Depthwise causal convolution over time with SiLU, as K shifted products. x is `[B, T, C]`. */
+/** Depthwise causal convolution over time with SiLU. x is `[B, T, C]`. */
 function causalConv(x: Value, config: ModelConfig, weights: Weights, state?: Value): { output: Value; state: Value } {
   const [batch, length, channels] = x.shape.map(Number) as [number, number, number];
   const kernel = config.mambaDConv;
+  const { graph } = x;
+  const weight = weights.get('conv1d.weight');
+  const bias = config.mambaConvBias ? weights.get('conv1d.bias') : undefined;
   const before = state ?? zeros(x, [batch, kernel - 1, channels]);
-  const padded = concat([before, x], 1);
-  const taps = split(
-    reshape(transpose(weights.get('conv1d.weight'), [2, 1, 0]), [kernel, channels]),
-    0,
-    Array(kernel).fill(1),
-  );
-  const sum = taps
-    .map((tap, index) => mul(slice(padded, 1, index, index + length), reshape(tap, [channels])))
-    .reduce(add);
-  return {
-    output: silu(config.mambaConvBias ? add(sum, weights.get('conv1d.bias')) : sum),
-    state: slice(padded, 1, length, length + kernel - 1),
-  };
+  const [sum, next] = graph.withGradient([x, weight, before, ...(bias ? [bias] : [])], () => ({
+    outputs: fusedCausalConv(x, weight, bias, before, 'none'),
+    // With p the inputs after the state: dp_s = sum_k w_k dy_{s-k}, again a causal convolution, and dw_k = sum dy_t p_{t+k}.
+    rule: ([upstream]) => {
+      if (!upstream) return [];
+      const none = zeros(x, [batch, kernel - 1, channels]);
+      const flipped = gather(weight, graph.indices(Array.from({ length: kernel }, (_, tap) => kernel - 1 - tap)), 2);
+      const [spread] = fusedCausalConv(concat([upstream, none], 1), flipped, undefined, none, 'none');
+      const padded = concat([before, x], 1);
+      const taps = Array.from({ length: kernel }, (_, tap) =>
+        reshape(reduceSum(mul(upstream, slice(padded, 1, tap, tap + length)), [0, 1]), [channels, 1, 1]),
+      );
+      return [
+        slice(spread, 1, kernel - 1, length + kernel - 1),
+        concat(taps, 2),
+        slice(spread, 1, 0, kernel - 1),
+        reduceSum(upstream, [0, 1]),
+      ];
+    },
+  }));
+  return { output: silu(sum), state: next };
 }
 
 interface ScanInputs {

@@ -42,9 +42,7 @@ export function mambaFused(
 
   const projected = project(x, 'in_proj', config, weights);
   const [z, xbc, dtRaw] = split(projected, 2, [sizes.inner, sizes.conv, heads]) as [Value, Value, Value];
-  const bias = config.mambaConvBias
-    ? weights.get('conv1d.bias')
-    : x.graph.constant('float32', [sizes.conv], Array(sizes.conv).fill(0));
+  const bias = config.mambaConvBias ? weights.get('conv1d.bias') : undefined;
   const [convolved, conv] = fusedCausalConv(masked(xbc), weights.get('conv1d.weight'), bias, state.conv);
   const [inner, b, c] = split(convolved, 2, [sizes.inner, groups * stateSize, groups * stateSize]) as [
     Value,

@@ -8,11 +8,13 @@ import { linear } from './linear.ts';
  * @param x - `[..., D]`.
  * @param inputWeight - `[2F, D]`.
  * @param outputWeight - `[D, F]`.
+ * @param factor - Multiplies the hidden layer; broadcasts to `[..., F]`.
  * @see Shazeer 2020, arXiv:2002.05202.
  */
-export function swiGlu(x: Value, inputWeight: Value, outputWeight: Value): Value {
+export function swiGlu(x: Value, inputWeight: Value, outputWeight: Value, factor?: Value): Value {
   const half = Number(inputWeight.shape[0]) / 2;
   const projected = linear(x, inputWeight);
   const [gate, up] = split(projected, projected.shape.length - 1, [half, half]);
-  return linear(mul(silu(gate as Value), up as Value), outputWeight);
+  const hidden = mul(silu(gate as Value), up as Value);
+  return linear(factor ? mul(hidden, factor) : hidden, outputWeight);
 }

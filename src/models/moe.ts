@@ -57,17 +57,22 @@ export function sparseMoe(x: Value, config: ModelConfig, weights: Weights): { ou
   const sorted = gatherSlots(x, div(order, k), position, k);
   const names = Array.from({ length: experts }, (_, expert) => `${weights.label}rows${expert}`);
   const parts = splitBy(sorted, 0, counts, names);
+  // The weight of an expert multiplies its narrow hidden layer instead of its output.
+  const sortedMixing = permuteRows(reshape(mixing, [slots, 1]), order, position);
+  const shares = splitBy(sortedMixing, 0, counts, names);
   const inputWeights = split(weights.get('input_linear.weight'), 0, Array(experts).fill(1));
   const outputWeights = split(weights.get('output_linear.weight'), 0, Array(experts).fill(1));
   const computed = parts.map((part, expert) =>
-    swiGlu(part, matrixOf(inputWeights[expert] as Value), matrixOf(outputWeights[expert] as Value)),
+    swiGlu(part, matrixOf(inputWeights[expert] as Value), matrixOf(outputWeights[expert] as Value), shares[expert]),
   );
   const restored = permuteRows(reshape(concat(computed, 0), [slots, width]), position, order);
-  const weighted = mul(reshape(restored, [rows, k, width]), reshape(mixing, [rows, k, 1]));
 
   const share = mul(cast(counts, x.dtype), 1 / slots);
   const probability = reduceMean(softmax(router), [0]);
-  return { output: reduceSum(weighted, [1]), balance: mul(reduceSum(mul(share, probability), [0]), experts) };
+  return {
+    output: reduceSum(reshape(restored, [rows, k, width]), [1]),
+    balance: mul(reduceSum(mul(share, probability), [0]), experts),
+  };
 }
 
 const matrixOf = (stacked: Value): Value => reshape(stacked, stacked.shape.slice(1));

@@ -1,5 +1,5 @@
 import type { Value } from '../graph/graph.ts';
-import { add, div, mul, reduceMean, reduceSum, sqrt, sub } from '../graph/ops/index.ts';
+import { fusedRmsNormWithFactor, mul, reduceMean, reduceSum, sub } from '../graph/ops/index.ts';
 
 /**
  * x / sqrt(mean(x^2) + epsilon) * weight over the last axis; differentiable.
@@ -10,18 +10,17 @@ import { add, div, mul, reduceMean, reduceSum, sqrt, sub } from '../graph/ops/in
  */
 export function rmsNorm(x: Value, weight: Value, epsilon: number): Value {
   const [normed] = x.graph.withGradient([x, weight], () => {
-    const scale = div(1, sqrt(add(reduceMean(mul(x, x), [-1], { keepDims: true }), epsilon)));
-    const unit = mul(x, scale);
+    const [output, factor] = fusedRmsNormWithFactor(x, weight, epsilon);
     return {
-      outputs: [mul(unit, weight)] as const,
-      // By hand: with u = x s, dx = s (g w - u mean(g w u)), half the passes over memory of the general rules.
+      outputs: [output] as const,
+      // With s the factor and u = x s: dx = s (g w - u mean(g w u)), dw = sum(g u).
       rule: ([upstream]) => {
         if (!upstream) return [];
+        const unit = mul(x, factor);
         const projected = mul(upstream, unit);
-        const weighted = mul(upstream, weight);
-        const mean = reduceMean(mul(weighted, unit), [-1], { keepDims: true });
+        const mean = reduceMean(mul(projected, weight), [-1], { keepDims: true });
         const leading = x.shape.map((_, axis) => axis).slice(0, -1);
-        return [mul(scale, sub(weighted, mul(unit, mean))), reduceSum(projected, leading)];
+        return [mul(factor, sub(mul(upstream, weight), mul(unit, mean))), reduceSum(projected, leading)];
       },
     };
   });

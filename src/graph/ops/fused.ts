@@ -25,20 +25,28 @@ export const silu = (x: Value): Value =>
 
 const rmsNormOp = defineOperator({
   opType: 'SimplifiedLayerNormalization',
-  infer: (inputs) => {
+  infer: (inputs, attributes) => {
     const x = required(inputs, 0);
     const scale = required(inputs, 1);
     if (scale.shape.length !== 1 || scale.shape[0] !== x.shape.at(-1)) {
       const message = `Scale ${formatShape(scale.shape)} does not fit the last axis of ${formatShape(x.shape)}.`;
       throw new IteraError('SHAPE_MISMATCH', message);
     }
-    return [{ dtype: x.dtype, shape: x.shape }];
+    const type = { dtype: x.dtype, shape: x.shape };
+    return attributes['itera_scale'] === 1 ? [type, { dtype: x.dtype, shape: x.shape.with(-1, 1) }] : [type];
   },
 });
 
-/** x / sqrt(mean(x^2) + epsilon) * scale over the last axis, in one node; for inference. */
+/** x / sqrt(mean(x^2) + epsilon) * scale over the last axis, in one node; not differentiable by itself. */
 export const fusedRmsNorm = (x: Value, scale: Value, epsilon: number): Value =>
   x.graph.add(rmsNormOp, [x, scale], { axis: -1, epsilon: { float: epsilon }, stash_type: 1 })[0] as Value;
+
+/** {@link fusedRmsNorm} and the factor 1 / sqrt(mean(x^2) + epsilon) that its gradient needs, `[..., 1]`. */
+export function fusedRmsNormWithFactor(x: Value, scale: Value, epsilon: number): [Value, Value] {
+  const attributes = { axis: -1, epsilon: { float: epsilon }, stash_type: 1, itera_scale: 1 };
+  const [normed, factor] = x.graph.add(rmsNormOp, [x, scale], attributes);
+  return [normed as Value, factor as Value];
+}
 
 const causalConvOp = defineOperator({
   opType: 'CausalConvWithState',
@@ -59,16 +67,23 @@ const causalConvOp = defineOperator({
 });
 
 /**
- * Depthwise causal convolution over time followed by SiLU, with the last inputs carried between calls; for inference.
+ * Depthwise causal convolution over time, with the last inputs carried between calls; not differentiable by itself.
  *
  * @param x - `[B, T, C]`.
  * @param weight - `[C, 1, K]`.
- * @param bias - `[C]`.
+ * @param bias - `[C]`, or none.
  * @param state - The K - 1 inputs before `x`, `[B, K-1, C]`.
+ * @param activation - Applied to the result.
  * @returns Output `[B, T, C]` and the state after `x`.
  */
-export function fusedCausalConv(x: Value, weight: Value, bias: Value, state: Value): [Value, Value] {
-  const [output, next] = x.graph.add(causalConvOp, [x, weight, bias, state], { activation: 'silu', channels_last: 1 });
+export function fusedCausalConv(
+  x: Value,
+  weight: Value,
+  bias: Value | undefined,
+  state: Value,
+  activation: 'silu' | 'none' = 'silu',
+): [Value, Value] {
+  const [output, next] = x.graph.add(causalConvOp, [x, weight, bias, state], { activation, channels_last: 1 });
   return [output as Value, next as Value];
 }
 
