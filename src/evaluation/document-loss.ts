@@ -83,6 +83,7 @@ export async function scoreDocuments(
   };
 
   for await (const { text, originalBytes, originalWords } of documents) {
+    throwIfAborted(signal);
     const ids = tokenizer.encode(text);
     if (ids.length === 0) continue;
     const inputs = new Uint32Array(ids.length + 1);
