@@ -15,3 +15,24 @@ export {
   type RecordSet,
   type ValueRecord,
 } from './core/measurement.ts';
+export { type Dataset, listDatasets, openDataset } from './data/dataset-files.ts';
+export type { TextDocument } from './data/documents.ts';
+export { type EvaluatedModel, type EvaluationOptions, evaluateDataset } from './evaluation/dataset-quality.ts';
+export { type DocumentLoss, type ScoringOptions, scoreDocuments } from './evaluation/document-loss.ts';
+export type { LayerType, ModelConfig } from './models/config.ts';
+export { formatConfig, parseConfig } from './models/config-json.ts';
+export { buildInferenceGraph } from './models/inference-graph.ts';
+export { type ModelFolder, readModelFolder, writeModelFolder } from './models/model-folder-file.ts';
+export { countParameters, type ParameterCounts, parameterShapes } from './models/parameters.ts';
+export { presetConfig, presets } from './models/presets.ts';
+export { encodeOnnx } from './onnx/encoding.ts';
+export type { FinishReason, GenerateOptions, GenerationPiece, GenerationResult } from './runtime/generation.ts';
+export { defaultModel, type LoadModelOptions, loadModel } from './runtime/load-model-file.ts';
+export { createModel, type Model, type ModelParts, type TextScore } from './runtime/model.ts';
+export type { SamplingOptions } from './runtime/sampling.ts';
+export type { Suggestion, SuggestOptions } from './runtime/suggestion.ts';
+export { createTokenScorer, type TokenScorer } from './runtime/token-scorer.ts';
+export { type BpeTrainingOptions, type TrainedTokenizer, trainBpe } from './text/bpe-trainer.ts';
+export { createTokenizer, type StreamDecoder, type Tokenizer } from './text/tokenizer.ts';
+export { parseRecipe, type Recipe } from './training/recipe.ts';
+export { runTraining, type TrainedRun, type TrainingRunOptions } from './training/training-run-file.ts';

@@ -40,13 +40,13 @@ class Config:
 
     `chunk` (positions per chunk of the scan) and `experts` (`sparse` or `dense`) choose between equal computations
     of different speed; 32 and `sparse` were the fastest measured on CPU, so `mamba_chunk_size`, which suits GPUs, is
-    not read. Raises ValueError when the sizes contradict each other.
+    not read. `plain` takes the convolution that most users write. Raises ValueError when the sizes contradict each other.
     """
 
-    def __init__(self, values, chunk=32, experts="sparse"):
+    def __init__(self, values, chunk=32, experts="sparse", plain=False):
         if experts not in ("sparse", "dense") or chunk < 1:
             raise ValueError(f"expected experts sparse or dense and chunk >= 1, got {experts} and {chunk}")
-        self.chunk, self.experts = chunk, experts
+        self.chunk, self.experts, self.plain = chunk, experts, plain
         self.__dict__.update({**DEFAULTS, **{k: v for k, v in values.items() if v is not None}})
         for key in ("vocab_size", "hidden_size", "shared_intermediate_size"):
             if key not in self.__dict__:
@@ -107,7 +107,7 @@ class Mamba(nn.Module):
         self.groups, self.state = config.mamba_n_groups, config.mamba_d_state
         self.inner, self.width, self.chunk = config.d_inner, config.mamba_d_conv, config.chunk
         channels = self.inner + 2 * self.groups * self.state
-        self.channels = channels
+        self.channels, self.plain = channels, config.plain
         self.in_proj = nn.Linear(config.hidden_size, self.inner + channels + self.heads, bias=config.mamba_proj_bias)
         self.conv1d = nn.Conv1d(channels, channels, self.width, groups=channels, bias=config.mamba_conv_bias)
         self.dt_bias = nn.Parameter(torch.ones(self.heads))
@@ -116,10 +116,16 @@ class Mamba(nn.Module):
         self.norm = GatedRMSNorm(self.inner, config.rms_norm_eps)
         self.out_proj = nn.Linear(self.inner, config.hidden_size, bias=config.mamba_proj_bias)
 
+    def convolve(self, x):
+        if not self.plain:
+            return CausalConvolution.apply(x, self.conv1d.weight, self.conv1d.bias)
+        y = F.conv1d(x.transpose(1, 2), self.conv1d.weight, self.conv1d.bias, padding=self.width - 1, groups=self.channels)
+        return y[..., : x.shape[1]].transpose(1, 2)
+
     def forward(self, u):
         batch, length, _ = u.shape
         z, xbc, dt = self.in_proj(u).split((self.inner, self.channels, self.heads), -1)
-        xbc = F.silu(CausalConvolution.apply(xbc, self.conv1d.weight, self.conv1d.bias))
+        xbc = F.silu(self.convolve(xbc))
         shared = self.groups * self.state
         x, b, c = xbc.split((self.inner, shared, shared), -1)
         x = x.reshape(batch, length, self.heads, self.head_size)

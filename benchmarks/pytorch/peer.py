@@ -22,7 +22,10 @@ def keep_memory():
     mallopt(trim_threshold, (1 << 31) - 1)
 
 
-keep_memory()
+# --plain leaves memory and convolution as most users have them; see README.md.
+PLAIN = "--plain" in sys.argv[1:]
+if not PLAIN:
+    keep_memory()
 
 import torch  # noqa: E402  (after the allocator is set)
 
@@ -87,7 +90,7 @@ class Peer:
             torch.set_num_threads(command["threads"])
         torch.manual_seed(command.get("seed", 0))
         options = {key: command[key] for key in ("chunk", "experts") if command.get(key)}
-        model = GraniteHybrid(Config(field(command, "config"), **options))
+        model = GraniteHybrid(Config(field(command, "config"), plain=PLAIN, **options))
         if command.get("weights"):
             tensors = read_safetensors(command["weights"])
             if model.config.tie_word_embeddings:

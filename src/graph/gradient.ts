@@ -8,10 +8,11 @@ import { sameShape } from './shape.ts';
  * visited from last to first, each adding the gradients of its inputs as further ONNX operators.
  *
  * @param loss - The scalar to differentiate, shape [].
- * @param wrt - Values whose gradients are wanted; the loss must depend on each.
+ * @param wrt - Values whose gradients are wanted: inputs or computed values, not stored ones, which count as constants.
+ *   The loss must depend on each.
  * @returns Gradients in the order of `wrt`, each of its value's shape.
- * @throws {@link IteraError} `GRADIENT_UNDEFINED` naming the node whose operator has no gradient, or the value that the
- *   loss does not depend on.
+ * @throws {@link IteraError} `GRADIENT_UNDEFINED` naming the node whose operator has no gradient, the value that the loss
+ *   does not depend on or that is stored, or the value by which a gradient would bypass a rule written by hand.
  * @see Griewank & Walther 2008, Evaluating Derivatives, chapter 3.
  */
 export function gradients(loss: Value, wrt: readonly Value[]): readonly Value[] {
@@ -20,6 +21,11 @@ export function gradients(loss: Value, wrt: readonly Value[]): readonly Value[] 
     throw new IteraError('SHAPE_MISMATCH', `Only a scalar can be differentiated; ${loss.name} has a shape.`, {
       shape: loss.shape,
     });
+  }
+  const stored = wrt.find(({ constant }) => constant);
+  if (stored) {
+    const message = `${stored.name} is stored in the graph and so a constant: make it an input to differentiate by it.`;
+    throw new IteraError('GRADIENT_UNDEFINED', message, { value: stored.name });
   }
   const sums = new Map<Value, Value>([[loss, graph.constant(loss.dtype, [], [1])]]);
   const accumulate = (value: Value | undefined, gradient: Value | undefined): void => {
@@ -43,7 +49,10 @@ export function gradients(loss: Value, wrt: readonly Value[]): readonly Value[] 
       const node = forward[index] as GraphNode;
       const region = regionOf.get(index);
       if (region && done.has(region)) continue;
-      if (region) done.add(region);
+      if (region) {
+        done.add(region);
+        checkRegion(region, forward, active, sums);
+      }
       const { inputs, outputs } = region ?? node;
       const upstream = outputs.map((output) => sums.get(output));
       if (!upstream.some(Boolean) || !inputs.some((input) => input && active.has(input))) continue;
@@ -78,6 +87,26 @@ function dependents(nodes: readonly GraphNode[], wrt: readonly Value[]): Readonl
     for (const output of outputs) if (output.dtype.startsWith('float')) active.add(output);
   }
   return active;
+}
+
+/** A rule written by hand speaks for its region's declared inputs and outputs only; gradients by other ways get lost. */
+function checkRegion(
+  region: CustomRegion,
+  forward: readonly GraphNode[],
+  active: ReadonlySet<Value>,
+  sums: ReadonlyMap<Value, Value>,
+): void {
+  const nodes = forward.slice(region.start, region.end);
+  const made = new Set(nodes.flatMap(({ outputs }) => outputs));
+  const leaving = [...made].find((value) => sums.has(value) && !region.outputs.includes(value));
+  const entering = nodes
+    .flatMap(({ inputs }) => inputs)
+    .find((value) => value && active.has(value) && !made.has(value) && !region.inputs.includes(value));
+  const bypass = leaving ?? entering;
+  if (!bypass) return;
+  const kind = leaving ? 'an output' : 'an input';
+  const message = `${bypass.name} is not declared as ${kind} of the custom gradient around node ${nodes[0]?.name}.`;
+  throw new IteraError('GRADIENT_UNDEFINED', message, { value: bypass.name });
 }
 
 function indexRegions(graph: Graph): ReadonlyMap<number, CustomRegion> {

@@ -1,7 +1,6 @@
 import type { DType } from '../core/dtype.ts';
 import { IteraError } from '../core/errors.ts';
 import { type Tensor, tensor } from '../core/tensor.ts';
-import type { Operator } from './operator.ts';
 import { formatShape, type Shape } from './shape.ts';
 
 /** A tensor in a graph: its name, element type and shape, not its content. */
@@ -17,6 +16,41 @@ export interface Value {
 export type Attribute = number | { readonly float: number } | string | readonly number[];
 
 export type Attributes = Readonly<Record<string, Attribute>>;
+
+/** Element type and shape of one output. */
+export interface TensorType {
+  readonly dtype: DType;
+  readonly shape: Shape;
+}
+
+/**
+ * Gradients of a node's inputs, given those of its outputs (undefined where an output does not matter). Emits nodes at
+ * the end of the node's graph; undefined for inputs that have none, such as indices.
+ */
+export type NodeGradient = (
+  node: GraphNode,
+  outputGradients: readonly (Value | undefined)[],
+) => readonly (Value | undefined)[];
+
+/** An ONNX operator: everything the project knows of it stands in one place. */
+export interface Operator {
+  readonly opType: string;
+  /** `''` is ONNX's own domain. */
+  readonly domain: '' | 'com.microsoft';
+  /** Shape rule. Throws `SHAPE_MISMATCH` or `GRAPH_INVALID`. */
+  readonly infer: (inputs: readonly (Value | undefined)[], attributes: Attributes) => readonly TensorType[];
+  /**
+   * For operators whose output sizes only run-time values decide: the `itera_dims` attribute that makes `infer` give
+   * the output shapes recorded in a file. Undefined if the node does not need one.
+   */
+  readonly sizeHint?: (
+    outputShapes: readonly (Shape | undefined)[],
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes,
+  ) => string | undefined;
+  /** Absent where the operator is not differentiable or only used for inference. */
+  readonly gradient?: NodeGradient;
+}
 
 /** One application of an operator. */
 export interface GraphNode {
@@ -70,7 +104,11 @@ export class Graph {
   constant(dtype: DType, shape: readonly number[], values: readonly number[]): Value {
     const key = `${dtype}${shape.join('x')}:${values.join()}`;
     const known = this.#scalars.get(key);
-    if (known) return known;
+    if (known) {
+      // Pruning may have dropped it from the graph in between.
+      if (!this.initializers.includes(known)) this.initializers.push(known);
+      return known;
+    }
     const value = this.#store(this.uniqueName('constant', true), numbersToTensor(dtype, shape, values));
     this.#scalars.set(key, value);
     return value;
@@ -92,10 +130,17 @@ export class Graph {
   /**
    * Adds a node.
    *
+   * @param ownName - Its name, for instance that of the file it comes from, made unique if taken; by default the scope
+   *   and the operator.
    * @throws {@link IteraError} `SHAPE_MISMATCH` or `GRAPH_INVALID`, naming the node and its inputs' shapes.
    */
-  add(operator: Operator, inputs: readonly (Value | undefined)[], attributes: Attributes = {}): readonly Value[] {
-    const name = this.uniqueName(operator.opType);
+  add(
+    operator: Operator,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes = {},
+    ownName?: string,
+  ): readonly Value[] {
+    const name = ownName ? this.uniqueName(ownName, true) : this.uniqueName(operator.opType);
     const foreign = inputs.find((value) => value && value.graph !== this);
     if (foreign) throw new IteraError('GRAPH_INVALID', `Node ${name} uses ${foreign.name} of another graph.`, { name });
     const types = inferTypes(name, operator, inputs, attributes);

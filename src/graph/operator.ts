@@ -1,42 +1,5 @@
-import type { DType } from '../core/dtype.ts';
 import { IteraError } from '../core/errors.ts';
-import type { Attributes, GraphNode, Value } from './graph.ts';
-import type { Shape } from './shape.ts';
-
-/** Element type and shape of one output. */
-export interface TensorType {
-  readonly dtype: DType;
-  readonly shape: Shape;
-}
-
-/**
- * Gradients of a node's inputs, given those of its outputs (undefined where an output does not matter). Emits nodes at
- * the end of the node's graph; undefined for inputs that have none, such as indices.
- */
-export type NodeGradient = (
-  node: GraphNode,
-  outputGradients: readonly (Value | undefined)[],
-) => readonly (Value | undefined)[];
-
-/** An ONNX operator: everything the project knows of it stands in one place. */
-export interface Operator {
-  readonly opType: string;
-  /** `''` is ONNX's own domain. */
-  readonly domain: '' | 'com.microsoft';
-  /** Shape rule. Throws `SHAPE_MISMATCH` or `GRAPH_INVALID`. */
-  readonly infer: (inputs: readonly (Value | undefined)[], attributes: Attributes) => readonly TensorType[];
-  /**
-   * For operators whose output sizes only run-time values decide: the `itera_dims` attribute that makes `infer` give
-   * the output shapes recorded in a file. Undefined if the node does not need one.
-   */
-  readonly sizeHint?: (
-    outputShapes: readonly (Shape | undefined)[],
-    inputs: readonly (Value | undefined)[],
-    attributes: Attributes,
-  ) => string | undefined;
-  /** Absent where the operator is not differentiable or only used for inference. */
-  readonly gradient?: NodeGradient;
-}
+import type { Attributes, Operator, Value } from './graph.ts';
 
 const registry = new Map<string, Operator>();
 

@@ -16,16 +16,40 @@ import '../graph/ops/index.ts';
 import { findOperator } from '../graph/operator.ts';
 import type { Dim } from '../graph/shape.ts';
 
+/** Operator sets in which the operators known here mean the same; the runtime refuses newer ones. */
+const knownOpsets = [18n, 26n] as const;
+
 /**
- * Reads an ONNX model made of the operators this project knows, with its weights inside the file.
+ * Reads an ONNX model made of the operators this project knows, with its weights inside the file. Nodes keep their
+ * names; copies (Identity) disappear.
  *
- * @throws {@link IteraError} `FILE_CORRUPT` if the bytes are no ONNX model, `GRAPH_INVALID` for an unknown operator or a
- *   value used before it is made, `SHAPE_MISMATCH` if shapes clash.
+ * @throws {@link IteraError} `FILE_CORRUPT` if the bytes are no ONNX model, `GRAPH_INVALID` for an unknown operator or
+ *   operator set or a value used before it is made or made twice, `SHAPE_MISMATCH` if shapes clash.
  */
 export function decodeOnnx(bytes: Uint8Array): { graph: Graph; metadata: Record<string, string> } {
   const model = parse(bytes);
-  const proto = model.graph;
-  if (!proto) throw new IteraError('FILE_CORRUPT', 'Expected an ONNX model with a graph, got one without.');
+  try {
+    return { graph: decodeGraph(model), metadata: decodeMetadata(model) };
+  } catch (cause) {
+    if (cause instanceof IteraError) throw cause;
+    // Fields that no writer of ONNX produces, such as an axis of -7, trip shape rules in ways they do not foresee.
+    throw new IteraError('FILE_CORRUPT', `Expected an ONNX model, got absurd fields: ${String(cause)}.`, {}, { cause });
+  }
+}
+
+const decodeMetadata = ({ metadataProps }: ModelProto): Record<string, string> =>
+  Object.fromEntries(metadataProps.map(({ key, value }) => [key, value]));
+
+function decodeGraph({ graph: proto, opsetImport }: ModelProto): Graph {
+  const opset = opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx');
+  if (!proto || !opset) {
+    throw new IteraError('FILE_CORRUPT', `Expected an ONNX model, got one without ${proto ? 'operator set' : 'graph'}.`);
+  }
+  const [oldest, newest] = knownOpsets;
+  if (opset.version < oldest || opset.version > newest) {
+    const message = `Expected operator set ${oldest} to ${newest}, got ${opset.version}. Convert the model first.`;
+    throw new IteraError('GRAPH_INVALID', message, { opset: Number(opset.version) });
+  }
   const graph = new Graph();
   const values = new Map<string, Value>();
   const stored = new Set(proto.initializer.map(({ name }) => name));
@@ -36,19 +60,30 @@ export function decodeOnnx(bytes: Uint8Array): { graph: Graph; metadata: Record<
     values.set(content.name, graph.initializer(content.name, decodeTensor(content)));
   const dims = new Map([...proto.valueInfo, ...proto.output].map((info) => [info.name, decodeValueInfo(info)[1]]));
   for (const node of proto.node) {
+    if (node.domain === '' && node.opType === 'Identity') {
+      setOnce(values, node.output[0] ?? '', lookUp(values, node.input[0] ?? '', node.name), node.name);
+      continue;
+    }
     const operator = findOperator(node.domain, node.opType);
     const attributes = Object.fromEntries(node.attribute.map((item) => [item.name, decodeAttribute(item)]));
     const inputs = node.input.map((name) => (name === '' ? undefined : lookUp(values, name, node.name)));
     const shapes = node.output.map((name) => dims.get(name));
     const hint = operator.sizeHint?.(shapes, inputs, attributes);
-    const outputs = graph.add(operator, inputs, { ...attributes, ...(hint !== undefined && { itera_dims: hint }) });
+    const known = { ...attributes, ...(hint !== undefined && { itera_dims: hint }) };
+    const outputs = graph.add(operator, inputs, known, node.name);
     node.output.forEach((name, index) => {
-      const value = outputs[index];
-      if (value) values.set(name, value);
+      setOnce(values, name, outputs[index], node.name);
     });
   }
   for (const { name } of proto.output) graph.output(name, lookUp(values, name, 'output list'));
-  return { graph, metadata: Object.fromEntries(model.metadataProps.map(({ key, value }) => [key, value])) };
+  return graph;
+}
+
+function setOnce(values: Map<string, Value>, name: string, value: Value | undefined, maker: string): void {
+  // An empty name leaves out an optional output.
+  if (!value || name === '') return;
+  if (values.has(name)) throw new IteraError('GRAPH_INVALID', `Node ${maker} makes "${name}" a second time.`, { name });
+  values.set(name, value);
 }
 
 function parse(bytes: Uint8Array): ModelProto {

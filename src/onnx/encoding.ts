@@ -9,20 +9,22 @@ import {
   TypeProtoSchema,
   ValueInfoProtoSchema,
 } from 'onnx-buf';
+import { IteraError } from '../core/errors.ts';
 import type { Tensor } from '../core/tensor.ts';
 import type { Attribute, Graph, GraphNode, Value } from '../graph/graph.ts';
 import { onnxTypeNumber } from '../graph/ops/elementwise.ts';
 
 /** ONNX versions written; the runtime used here refuses default-domain opset 27 and newer. */
-export const onnxVersions = { ir: 10, opset: 20, microsoft: 1 } as const;
+const onnxVersions = { ir: 10, opset: 20, microsoft: 1 } as const;
 
 /** Attributes with this prefix exist only inside the project, e.g. names of sizes. */
-export const privatePrefix = 'itera_';
+const privatePrefix = 'itera_';
 
 /**
  * Serialises a graph as an ONNX model (protobuf).
  *
  * @param metadata - Written as the model's metadata properties.
+ * @throws {@link IteraError} `GRAPH_INVALID` if two values would get one name, such as an output named like an input.
  * @see ONNX Concepts and onnx.proto, IR version 10.
  */
 export function encodeOnnx(graph: Graph, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
@@ -30,10 +32,15 @@ export function encodeOnnx(graph: Graph, metadata: Readonly<Record<string, strin
   const copied: { name: string; value: Value }[] = [];
   for (const { name, value } of graph.outputs) {
     // A value that is an input, stored, or already an output under another name is copied to its new name.
-    if (graph.inputs.includes(value) || value.constant || outputNames.has(value)) copied.push({ name, value });
-    else outputNames.set(value, name);
+    const fixed = graph.inputs.includes(value) || value.constant || outputNames.has(value);
+    if (!fixed) outputNames.set(value, name);
+    else if (name !== value.name) copied.push({ name, value });
   }
   const nameOf = (value: Value): string => outputNames.get(value) ?? value.name;
+  checkNames([
+    ...[...graph.inputs, ...graph.initializers, ...graph.nodes.flatMap(({ outputs }) => outputs)].map(nameOf),
+    ...copied.map(({ name }) => name),
+  ]);
   const aliases = copied.map(({ name, value }) =>
     create(NodeProtoSchema, { opType: 'Identity', name: `output/${name}`, input: [nameOf(value)], output: [name] }),
   );
@@ -61,6 +68,14 @@ export function encodeOnnx(graph: Graph, metadata: Readonly<Record<string, strin
     metadataProps: Object.entries(metadata).map(([key, value]) => ({ key, value })),
   });
   return toBinary(ModelProtoSchema, model);
+}
+
+function checkNames(names: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (seen.has(name)) throw new IteraError('GRAPH_INVALID', `Two values would be named "${name}".`, { name });
+    seen.add(name);
+  }
 }
 
 function encodeNode({ name, operator, inputs, outputs, attributes }: GraphNode, nameOf: (value: Value) => string) {

@@ -45,7 +45,8 @@ export async function createSession(model: Uint8Array, options: SessionOptions =
       interOpNumThreads: 1,
       executionMode: 'sequential',
       graphOptimizationLevel: 'all',
-      logSeverityLevel: 3,
+      // Fatal only: errors are thrown with their message, and would be printed a second time.
+      logSeverityLevel: 4,
       ...(profilePrefix && { enableProfiling: true, profileFilePrefix: profilePrefix }),
     }),
   );
@@ -53,10 +54,15 @@ export async function createSession(model: Uint8Array, options: SessionOptions =
     inputNames: session.inputNames,
     outputNames: session.outputNames,
     async run(feeds, fetches) {
-      const given = mapValues(feeds, toOrt);
-      const results = await guard('run the model', () =>
-        fetches ? session.run(given, mapValues(fetches, toOrt)) : session.run(given),
-      );
+      const results = await guard('run the model', async () => {
+        const given = mapValues(feeds, toOrt);
+        if (!fetches) return session.run(given);
+        // ONNX Runtime ignores names that it does not know, and the memory would keep what it held before.
+        const unknown = Object.keys(fetches).find((name) => !session.outputNames.includes(name));
+        if (unknown !== undefined)
+          throw new Error(`it has no output "${unknown}", only ${session.outputNames.join(', ')}`);
+        return session.run(given, mapValues(fetches, toOrt));
+      });
       return mapValues(results, fromOrt);
     },
     async release() {

@@ -1,6 +1,6 @@
 import { IteraError } from '../../core/errors.ts';
-import type { GraphNode, Value } from '../graph.ts';
-import { constantNumbers, defineOperator, integerAttribute, type Operator, required } from '../operator.ts';
+import type { GraphNode, Operator, Value } from '../graph.ts';
+import { constantNumbers, defineOperator, integerAttribute, required } from '../operator.ts';
 import {
   broadcastShapes,
   type Dim,

@@ -1,7 +1,7 @@
 import type { DType } from '../../core/dtype.ts';
 import { IteraError } from '../../core/errors.ts';
-import type { GraphNode, Value } from '../graph.ts';
-import { defineOperator, integerAttribute, type NodeGradient, type Operator, required } from '../operator.ts';
+import type { GraphNode, NodeGradient, Operator, Value } from '../graph.ts';
+import { defineOperator, integerAttribute, required } from '../operator.ts';
 import { broadcastShapes } from '../shape.ts';
 import { sumTo } from './broadcasting.ts';
 
@@ -97,10 +97,7 @@ const tanhOp = unary('Tanh', ({ outputs }, upstream) => {
 const sinOp = unary('Sin', ({ inputs }, upstream) => mul(upstream, cos(required(inputs, 0))));
 const cosOp = unary('Cos', ({ inputs }, upstream) => neg(mul(upstream, sin(required(inputs, 0)))));
 const maxOp = binary('Max');
-const minOp = binary('Min');
-const modOp = binary('Mod');
 const equalOp = binary('Equal', 'bool');
-const lessOp = binary('Less', 'bool');
 const lessOrEqualOp = binary('LessOrEqual', 'bool');
 
 const whereOp = defineOperator({
@@ -176,11 +173,7 @@ export const mul = (a: Operand, b: Operand): Value => applyBinary(mulOp, a, b);
 export const div = (a: Operand, b: Operand): Value => applyBinary(divOp, a, b);
 /** Not differentiable here: used on sizes and limits only. */
 export const max = (a: Operand, b: Operand): Value => applyBinary(maxOp, a, b);
-/** Not differentiable here: used on sizes and limits only. */
-export const min = (a: Operand, b: Operand): Value => applyBinary(minOp, a, b);
-export const mod = (a: Operand, b: Operand): Value => applyBinary(modOp, a, b);
 export const equal = (a: Operand, b: Operand): Value => applyBinary(equalOp, a, b);
-export const less = (a: Operand, b: Operand): Value => applyBinary(lessOp, a, b);
 export const lessOrEqual = (a: Operand, b: Operand): Value => applyBinary(lessOrEqualOp, a, b);
 export const neg = (x: Value): Value => apply(negOp, x);
 export const exp = (x: Value): Value => apply(expOp, x);

@@ -9,15 +9,10 @@ const reduceMeanOp = defineReduction('ReduceMean', ({ inputs }, spread) => {
   const axes = constantNumbers(required(inputs, 1)).map((axis) => normalizeAxis(axis, x.shape.length));
   return mul(spread, 1 / axes.reduce((count, axis) => count * Number(x.shape[axis]), 1));
 });
-const reduceMaxOp = defineReduction('ReduceMax');
 
 /** Mean over axes whose sizes are known when the graph is built. */
 export const reduceMean = (x: Value, axes: readonly number[], { keepDims = false }: ReduceOptions = {}): Value =>
   reduce(reduceMeanOp, x, axes, keepDims);
-
-/** Not differentiable here. */
-export const reduceMax = (x: Value, axes: readonly number[], { keepDims = false }: ReduceOptions = {}): Value =>
-  reduce(reduceMaxOp, x, axes, keepDims);
 
 const sameAsInput = (inputs: readonly (Value | undefined)[]) => [
   { dtype: required(inputs, 0).dtype, shape: required(inputs, 0).shape },
