@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest';
+import { metrics } from '../../../src/core/measurement.ts';
+import type { DocumentLoss } from '../../../src/evaluation/document-loss.ts';
+import { qualityMetricUnits, qualityRecords } from '../../../src/evaluation/quality.ts';
+
+const losses: readonly DocumentLoss[] = [
+  { nats: 60, tokens: 30, bytes: 100, words: 20 },
+  { nats: 20, tokens: 16, bytes: 50, words: 9 },
+  { nats: 45, tokens: 20, bytes: 90, words: 18 },
+];
+const about = { subject: 'toy', conditions: { model: 'toy', dataset: 'a' }, method: 'scored once', seed: 1 };
+const byMetric = (given: readonly DocumentLoss[] = losses) =>
+  new Map(qualityRecords(given, about).map((record) => [record.metric, record]));
+
+describe('qualityRecords', () => {
+  it('divides all nats by all bytes, words or tokens of the original', () => {
+    const records = byMetric();
+    expect(records.get('bits_per_byte')?.value).toBeCloseTo(125 / Math.log(2) / 240, 12);
+    expect(records.get('word_perplexity')?.value).toBeCloseTo(Math.exp(125 / 47), 9);
+    expect(records.get('token_perplexity')?.value).toBeCloseTo(Math.exp(125 / 66), 9);
+    expect(records.get('nats_per_token')?.value).toBeCloseTo(125 / 66, 12);
+  });
+
+  it('gives every record an interval around its value, over documents', () => {
+    for (const record of qualityRecords(losses, about)) {
+      const [low, high] = record.interval as readonly [number, number];
+      expect(low).toBeLessThanOrEqual(record.value);
+      expect(high).toBeGreaterThanOrEqual(record.value);
+      expect(low).toBeLessThan(high);
+      expect(record).toMatchObject({
+        n: 3,
+        confidence: 0.95,
+        status: 'measured',
+        method: expect.stringContaining('scored once'),
+      });
+    }
+  });
+
+  it('gives none where there is a single document', () => {
+    for (const record of qualityRecords(losses.slice(0, 1), about)) {
+      expect(record).not.toHaveProperty('interval');
+      expect(record).not.toHaveProperty('confidence');
+      expect(record.n).toBe(1);
+    }
+  });
+
+  it('has known metrics, each once, with the units that missing datasets are listed under', () => {
+    const records = qualityRecords(losses, about);
+    expect(new Set(records.map(({ id }) => id)).size).toBe(records.length);
+    for (const { metric } of records) expect(metrics).toContain(metric);
+    expect(records.map(({ metric, unit }) => ({ metric, unit }))).toEqual(
+      qualityMetricUnits.map(({ metric, unit }) => ({ metric, unit })),
+    );
+  });
+
+  it('depends on the seed in nothing but its intervals', () => {
+    const [first, second] = [1, 2].map((seed) =>
+      qualityRecords(losses, { ...about, seed }).map(({ interval: _, ...rest }) => rest),
+    );
+    expect(first).toEqual(second);
+    expect(qualityRecords(losses, about)).toEqual(qualityRecords(losses, about));
+  });
+});
