@@ -43,7 +43,10 @@ const decodeMetadata = ({ metadataProps }: ModelProto): Record<string, string> =
 function decodeGraph({ graph: proto, opsetImport }: ModelProto): Graph {
   const opset = opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx');
   if (!proto || !opset) {
-    throw new IteraError('FILE_CORRUPT', `Expected an ONNX model, got one without ${proto ? 'operator set' : 'graph'}.`);
+    throw new IteraError(
+      'FILE_CORRUPT',
+      `Expected an ONNX model, got one without ${proto ? 'operator set' : 'graph'}.`,
+    );
   }
   const [oldest, newest] = knownOpsets;
   if (opset.version < oldest || opset.version > newest) {
@@ -130,7 +133,7 @@ function decodeDtype(number: number, name: string): DType {
 function decodeTensor({ name, dataType, dims, rawData }: TensorProto): Tensor {
   const dtype = decodeDtype(dataType, name);
   const shape = dims.map(Number);
-  if (rawData.length !== elementCount(shape) * dtypeBytes[dtype]) {
+  if (shape.some((size) => size < 0) || rawData.length !== elementCount(shape) * dtypeBytes[dtype]) {
     const message = `Tensor ${name} has ${rawData.length} bytes, not those of ${dtype}[${shape.join(', ')}].`;
     throw new IteraError('FILE_CORRUPT', message, { name });
   }

@@ -33,8 +33,9 @@ const rmsNormOp = defineOperator({
       throw new IteraError('SHAPE_MISMATCH', message);
     }
     const type = { dtype: x.dtype, shape: x.shape };
-    return attributes['itera_scale'] === 1 ? [type, { dtype: x.dtype, shape: x.shape.with(-1, 1) }] : [type];
+    return attributes['itera_dims'] === 'factor' ? [type, { dtype: x.dtype, shape: x.shape.with(-1, 1) }] : [type];
   },
+  sizeHint: ({ length }) => (length > 1 ? 'factor' : undefined),
 });
 
 /** x / sqrt(mean(x^2) + epsilon) * scale over the last axis, in one node; not differentiable by itself. */
@@ -43,7 +44,7 @@ export const fusedRmsNorm = (x: Value, scale: Value, epsilon: number): Value =>
 
 /** {@link fusedRmsNorm} and the factor 1 / sqrt(mean(x^2) + epsilon) that its gradient needs, `[..., 1]`. */
 export function fusedRmsNormWithFactor(x: Value, scale: Value, epsilon: number): [Value, Value] {
-  const attributes = { axis: -1, epsilon: { float: epsilon }, stash_type: 1, itera_scale: 1 };
+  const attributes = { axis: -1, epsilon: { float: epsilon }, stash_type: 1, itera_dims: 'factor' };
   const [normed, factor] = x.graph.add(rmsNormOp, [x, scale], attributes);
   return [normed as Value, factor as Value];
 }
