@@ -85,11 +85,11 @@ test.each(cases)('the derivative along a direction of each weight: $name', async
     const gradient = results[gradientName(name)]?.data as Float32Array;
     const direction = directionOf(gradient, seed);
     const analytic = direction.reduce((sum, value, index) => sum + value * (gradient[index] as number), 0);
-    // Five points: the error of the formula is of order step^4, so that steps can be large against rounding.
+    // Below 0.05 rounding of the loss dominates the quotient. Five points: the error of the formula is of order step^4, so that steps can be large against rounding.
     const step = 0.005;
     const at = (count: number) => totalLoss(session, { ...feeds, [name]: moved(weight, direction, count * step) });
     const numeric = (8 * ((await at(1)) - (await at(-1))) - ((await at(2)) - (await at(-2)))) / (12 * step);
-    errors.push([name, Math.abs(numeric - analytic) / Math.abs(analytic), analytic, numeric]);
+    errors.push([name, Math.abs(numeric - analytic) / Math.max(0.05, Math.abs(analytic))]);
   }
   await session.release();
   expect(errors.filter(([, error]) => !(error < 3e-3))).toEqual([]);
