@@ -54,7 +54,9 @@ export function sparseMoe(x: Value, config: ModelConfig, weights: Weights): { ou
   );
   const counts = reduceSum(cast(isExpert, 'int64'), [0]);
 
-  const sorted = gatherSlots(x, div(order, k), position, k);
+  const tokens = div(order, k);
+  const positions = split(reshape(position, [rows, k]), 1, Array(k).fill(1)).map((part) => reshape(part, [rows]));
+  const sorted = spreadRows(x, tokens, positions);
   const names = Array.from({ length: experts }, (_, expert) => `${weights.label}rows${expert}`);
   const parts = splitBy(sorted, 0, counts, names);
   // The weight of an expert multiplies its narrow hidden layer instead of its output.
@@ -65,28 +67,38 @@ export function sparseMoe(x: Value, config: ModelConfig, weights: Weights): { ou
   const computed = parts.map((part, expert) =>
     swiGlu(part, matrixOf(inputWeights[expert] as Value), matrixOf(outputWeights[expert] as Value), shares[expert]),
   );
-  const restored = permuteRows(reshape(concat(computed, 0), [slots, width]), position, order);
+  const output = combineRows(reshape(concat(computed, 0), [slots, width]), tokens, positions);
 
   const share = mul(cast(counts, x.dtype), 1 / slots);
   const probability = reduceMean(softmax(router), [0]);
-  return {
-    output: reduceSum(reshape(restored, [rows, k, width]), [1]),
-    balance: mul(reduceSum(mul(share, probability), [0]), experts),
-  };
+  return { output, balance: mul(reduceSum(mul(share, probability), [0]), experts) };
 }
 
 const matrixOf = (stacked: Value): Value => reshape(stacked, stacked.shape.slice(1));
 
-/** Rows of x by token of each sorted slot. Every token fills k slots, so its gradient is a sum over them, no scatter. */
-function gatherSlots(x: Value, tokens: Value, position: Value, k: number): Value {
-  const [rows, width] = x.shape;
+/**
+ * The row of each sorted slot's token; the adjoint of {@link combineRows}, so neither needs a scatter.
+ *
+ * @param tokens - Token of each sorted slot, `int64[M*k]`.
+ * @param positions - For each choice, the sorted slot of each token, k times `int64[M]`.
+ */
+function spreadRows(x: Value, tokens: Value, positions: readonly Value[]): Value {
   return x.graph.withGradient([x], () => ({
     outputs: [gather(x, tokens)] as const,
-    rule: ([upstream]) => [
-      upstream && reduceSum(reshape(gather(upstream, position), [Number(rows), k, Number(width)]), [1]),
-    ],
+    rule: ([upstream]) => [upstream && sumRows(upstream, positions)],
   }))[0];
 }
+
+/** The sum of each token's slots. */
+function combineRows(x: Value, tokens: Value, positions: readonly Value[]): Value {
+  return x.graph.withGradient([x], () => ({
+    outputs: [sumRows(x, positions)] as const,
+    rule: ([upstream]) => [upstream && gather(upstream, tokens)],
+  }))[0];
+}
+
+const sumRows = (x: Value, positions: readonly Value[]): Value =>
+  positions.map((position) => gather(x, position)).reduce(add);
 
 /** x[order]; `inverse` undoes it and so gives the gradient. */
 function permuteRows(x: Value, order: Value, inverse: Value): Value {
