@@ -182,9 +182,15 @@ describe('a run that was stopped', () => {
     });
   });
 
-  it('is not resumed on a text that has changed', async () => {
+  it.each<[string, (text: string) => string]>([
+    ['that is longer', (text) => `${text} And they slept.`],
+    [
+      'of the same length in another order',
+      (text) => text.split('\n<|endoftext|>\n').reverse().join('\n<|endoftext|>\n'),
+    ],
+  ])('is not resumed on a text %s', async (_, change) => {
     const text = await readFile(toy.textPath, 'utf8');
-    await writeFile(toy.textPath, `${text} And they slept.`);
+    await writeFile(toy.textPath, change(text));
     try {
       await expect(start({ runDir: wholeDir, resume: true })).rejects.toMatchObject({ code: 'CHECKPOINT_INVALID' });
     } finally {

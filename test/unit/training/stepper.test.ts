@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import type { IteraError } from '../../../src/core/errors.ts';
 import { createRandom } from '../../../src/core/random.ts';
 import { buildInferenceGraph } from '../../../src/models/inference-graph.ts';
 import { initializeWeights } from '../../../src/models/initialization.ts';
@@ -162,6 +163,23 @@ describe('a step that diverges', () => {
     expect(optimizer.step).toBe(2);
     const after = [parameters.data, optimizer.mean, optimizer.variance];
     expect(before.map((data, index) => countDifferentBits(data, after[index] as Float32Array))).toEqual([0, 0, 0]);
+  });
+
+  it('is refused for gradients that overflow under a finite loss', async () => {
+    const config = toyConfig(['mamba'], { tieWordEmbeddings: false, embeddingMultiplier: 1e37 });
+    const stepper = await open({}, { config });
+    const scale = (name: string, factor: number) => {
+      const data = stepper.parameters.views.get(name)?.data;
+      data?.set(data.map((value) => factor * value));
+    };
+    scale('model.embed_tokens.weight', 1e-37);
+    scale('lm_head.weight', 1e4);
+    const before = stepper.parameters.data.slice();
+    const refusal = await stepper.step(createToySampler().next(), 0.01).catch((error: IteraError) => error);
+    expect(refusal).toMatchObject({ code: 'TRAINING_DIVERGED', data: { step: 1 } });
+    const { loss, gradientNorm } = (refusal as IteraError).data;
+    expect([loss, gradientNorm].map((value) => Number.isFinite(value))).toEqual([true, false]);
+    expect(countDifferentBits(stepper.parameters.data, before)).toBe(0);
   });
 
   it('is met within a few steps of a huge learning rate, if the loss has not exploded before', async () => {
