@@ -52,6 +52,8 @@ export async function runTrainingForm(
 export interface Call {
   readonly logits: Tensor;
   readonly state: Readonly<Record<string, Tensor>>;
+  /** Tokens of this and earlier calls. */
+  readonly length: number;
 }
 
 export interface CallOptions {
@@ -81,9 +83,9 @@ export async function loadInferenceForm(
   const states = stateShapes(config);
   return {
     async call(tokens, { past, mask, keep = 0 } = {}) {
-      const [batch, length] = [tokens.length, tokens[0]?.length ?? 0];
-      const before = past ? seenLength(past, config) : 0;
-      const ones = Array.from({ length: batch }, () => Array.from({ length: before + length }, () => 1));
+      const batch = tokens.length;
+      const length = (past?.length ?? 0) + (tokens[0]?.length ?? 0);
+      const ones = tokens.map(() => Array<number>(length).fill(1));
       const feeds: Record<string, Tensor> = {
         input_ids: tokenTensor(tokens),
         attention_mask: tokenTensor(mask ?? ones),
@@ -93,20 +95,10 @@ export async function loadInferenceForm(
         feeds[name] = past?.state[present] ?? emptyState(shape, batch);
       }
       const { logits, ...state } = await session.run(feeds);
-      seen.set(state, before + length);
-      return { logits: logits as Tensor, state };
+      return { logits: logits as Tensor, state, length };
     },
     release: () => session.release(),
   };
-}
-
-/** How many tokens a state has seen, which the state of a Mamba-2 layer does not tell. */
-const seen = new WeakMap<object, number>();
-
-function seenLength(past: Call, config: ModelConfig): number {
-  const counted = seen.get(past.state);
-  if (counted === undefined) throw new Error(`No call made this state of ${config.numHiddenLayers} layers.`);
-  return counted;
 }
 
 function emptyState(shape: readonly (number | string)[], batch: number): Tensor {
