@@ -9,7 +9,11 @@ export function randomWeights(config: ModelConfig, seed: number): Map<string, Te
   return new Map(
     [...parameterShapes(config)].map(([name, shape]) => [
       name,
-      tensor('float32', shape, Float32Array.from({ length: elementCount(shape) }, () => draw(name, shape, random.normal()))),
+      tensor(
+        'float32',
+        shape,
+        Float32Array.from({ length: elementCount(shape) }, () => draw(name, shape, random.normal())),
+      ),
     ]),
   );
 }
@@ -24,7 +28,11 @@ function draw(name: string, shape: readonly number[], normal: number): number {
 
 export function randomTensor(shape: readonly number[], seed: number): Tensor<'float32'> {
   const random = createRandom(seed, 5);
-  return tensor('float32', shape, Float32Array.from({ length: elementCount(shape) }, () => random.normal()));
+  return tensor(
+    'float32',
+    shape,
+    Float32Array.from({ length: elementCount(shape) }, () => random.normal()),
+  );
 }
 
 export function maxDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
