@@ -19,8 +19,9 @@ const sequenceLength = 256;
 const learningRate = 1e-3;
 const adamw = { beta1: 0.9, beta2: 0.97, epsilon: 1e-8, weightDecay: 0.1 };
 const balanceWeight = 0.01;
-/** Steps of each side in a round; the first rounds warm up and are dropped. */
-const stepsPerTurn = 3;
+/** Timed steps of each side in a round. The first round, and the first steps of every turn, warm up and are dropped. */
+const stepsPerTurn = 4;
+const warmupSteps = 2;
 const warmupRounds = 1;
 
 const { values } = parseArgs({
@@ -57,12 +58,12 @@ async function ours(preset: string, threads: number): Promise<Side> {
     async turn() {
       const batch = { inputIds: draw(), targets: draw() };
       const seconds: number[] = [];
-      for (let step = 0; step < stepsPerTurn; step++) {
+      for (let step = 0; step < warmupSteps + stepsPerTurn; step++) {
         const started = performance.now();
         await stepper.step(batch, learningRate);
         seconds.push((performance.now() - started) / 1000);
       }
-      return seconds;
+      return seconds.slice(warmupSteps);
     },
     close: () => stepper.release(),
   };
@@ -73,8 +74,7 @@ async function theirs(preset: string, threads: number, plain: boolean): Promise<
   await peer.ask({ cmd: 'init', config: formatConfig(presetConfig(preset)), weights: null, threads, dtype: 'float32' });
   const command = {
     cmd: 'train',
-    // The peer makes its optimiser anew at each call; two steps more warm it up and are dropped.
-    steps: stepsPerTurn + 2,
+    steps: warmupSteps + stepsPerTurn,
     batch: batches[preset] ?? 8,
     length: sequenceLength,
     lr: learningRate,
@@ -86,7 +86,7 @@ async function theirs(preset: string, threads: number, plain: boolean): Promise<
   };
   return {
     name: plain ? 'pytorch plain' : 'pytorch tuned',
-    turn: async () => (await peer.ask<{ seconds: number[] }>(command)).seconds.slice(2),
+    turn: async () => (await peer.ask<{ seconds: number[] }>(command)).seconds.slice(warmupSteps),
     close: () => peer.close(),
   };
 }

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from state_space import CausalConvolution, scan_chunks
+from state_space import CausalConvolution, scan_chunks, scan_listing
 
 DEFAULTS = {
     "num_attention_heads": 1,
@@ -40,7 +40,7 @@ class Config:
 
     `chunk` (positions per chunk of the scan) and `experts` (`sparse` or `dense`) choose between equal computations
     of different speed; 32 and `sparse` were the fastest measured on CPU, so `mamba_chunk_size`, which suits GPUs, is
-    not read. `plain` takes the convolution that most users write. Raises ValueError when the sizes contradict each other.
+    not read. `plain` takes the scan and the convolution that most users write. Raises ValueError when the sizes contradict each other.
     """
 
     def __init__(self, values, chunk=32, experts="sparse", plain=False):
@@ -132,7 +132,8 @@ class Mamba(nn.Module):
         b = b.reshape(batch, length, self.groups, self.state)
         c = c.reshape(batch, length, self.groups, self.state)
         dt = F.softplus(dt + self.dt_bias)  # The time-step limits of the family are (0, inf): no clamp.
-        y = scan_chunks(x, dt, -self.A_log.exp(), b, c, self.chunk)
+        scan = scan_listing if self.plain else scan_chunks
+        y = scan(x, dt, -self.A_log.exp(), b, c, self.chunk)
         y = torch.addcmul(y, x, self.D.unsqueeze(-1))
         return self.out_proj(self.norm(y.reshape(batch, length, self.inner), z))
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 import granite_hybrid
 from granite_hybrid import Experts, GraniteHybrid, rotate
 from safetensors_file import read_safetensors, write_safetensors
-from state_space import CausalConvolution, scan_chunks, scan_steps
+from state_space import CausalConvolution, scan_chunks, scan_listing, scan_steps
 
 TINY = {
     "vocab_size": 19,
@@ -67,7 +67,8 @@ def check_scan():
         x, dt, a, b, c = (torch.randn(shape, dtype=torch.float64) for shape in shapes)
         inputs = [x, F.softplus(dt), -a.exp(), b, c]
         inputs = [value.detach().requires_grad_() for value in inputs]
-        worst = max(worst, compare(scan_chunks(*inputs, chunk), scan_steps(*inputs), inputs))
+        for scan in (scan_chunks, scan_listing):
+            worst = max(worst, compare(scan(*inputs, chunk), scan_steps(*inputs), inputs))
     return worst
 
 

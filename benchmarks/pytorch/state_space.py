@@ -69,6 +69,29 @@ def scan_chunks(x, dt, a, b, c, chunk):
     return y.reshape(batch, chunks * chunk, heads, size)[:, :length]
 
 
+def scan_listing(x, dt, a, b, c, chunk):
+    """The same as `scan_chunks`, as the paper states it: one einsum per formula, b and c repeated for every head.
+
+    What most users of PyTorch write or copy. Source: Dao & Gu 2024, arXiv:2405.21060, section 6 and Listing 1.
+    """
+    batch, length, heads, size = x.shape
+    b = b.repeat_interleave(heads // b.shape[2], dim=2)
+    c = c.repeat_interleave(heads // c.shape[2], dim=2)
+    chunk = min(chunk, length)
+    padding = -length % chunk
+    x, b, c = (F.pad(v, (0, 0, 0, 0, 0, padding)).unflatten(1, (-1, chunk)) for v in (x * dt.unsqueeze(-1), b, c))
+    decay = F.pad(dt * a, (0, 0, 0, padding)).unflatten(1, (-1, chunk)).permute(0, 3, 1, 2)  # [B,H,C,L]
+    sums = decay.cumsum(-1)
+
+    within = torch.einsum("bclhn,bcshn,bhcls,bcshp->bclhp", c, b, segment_sums(decay).exp(), x)
+    states = torch.einsum("bclhn,bhcl,bclhp->bchpn", b, (sums[..., -1:] - sums).exp(), x)
+    states = F.pad(states[:, :-1], (0, 0, 0, 0, 0, 0, 1, 0))
+    between = segment_sums(F.pad(sums[:, :, :-1, -1], (1, 0))).exp()  # [B,H,C,C]
+    states = torch.einsum("bhzc,bchpn->bzhpn", between, states)
+    across = torch.einsum("bclhn,bchpn,bhcl->bclhp", c, states, sums.exp())
+    return (within + across).flatten(1, 2)[:, :length]
+
+
 def scan_steps(x, dt, a, b, c):
     """The recurrence of `scan_chunks` one position at a time: the slow twin it is checked against."""
     batch, length, heads, size = x.shape

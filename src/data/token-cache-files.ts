@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import envPaths from 'env-paths';
-import writeFileAtomic from 'write-file-atomic';
 import { throwIfAborted } from '../core/errors.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
+import { replaceFile } from './atomic-file.ts';
 import type { TokenizedDataset } from './batches.ts';
 import type { Dataset } from './dataset-files.ts';
 
@@ -140,7 +140,7 @@ async function readStored(path: string): Promise<Buffer | undefined> {
 async function store(folder: string, path: string, content: Buffer): Promise<boolean> {
   try {
     await mkdir(folder, { recursive: true });
-    await writeFileAtomic(path, content);
+    await replaceFile(path, content);
     return true;
   } catch {
     return false;

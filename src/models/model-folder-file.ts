@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import { IteraError, throwIfAborted } from '../core/errors.ts';
+import { replaceFile } from '../data/atomic-file.ts';
 import {
   formatModelFiles,
   type ModelContents,
@@ -64,7 +64,7 @@ export async function writeModelFolder(
     throwIfAborted(options.signal);
     const path = join(dir, name);
     try {
-      await writeFileAtomic(path, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+      await replaceFile(path, bytes);
     } catch (cause) {
       throw unwritable(path, cause);
     }

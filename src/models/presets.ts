@@ -100,7 +100,7 @@ function definePreset(sizes: Sizes, layerType: LayerType): Preset {
       mambaDConv: 4,
       mambaExpand: 2,
       mambaNGroups: 1,
-      mambaChunkSize: 64,
+      mambaChunkSize: 32,
       mambaConvBias: true,
       mambaProjBias: false,
       rmsNormEps: 1e-5,

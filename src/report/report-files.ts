@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import { IteraError } from '../core/errors.ts';
+import { replaceFile } from '../data/atomic-file.ts';
 import { renderHtml } from './html.ts';
 import { renderMarkdown } from './markdown.ts';
 import type { Report } from './report.ts';
@@ -29,7 +29,7 @@ export async function writeReport(report: Report, outDir: string): Promise<strin
   const written: string[] = [];
   for (const [name, content] of files) {
     const path = join(outDir, name);
-    await attempt(path, () => writeFileAtomic(path, content));
+    await attempt(path, () => replaceFile(path, content));
     written.push(path);
   }
   return written;

@@ -17,12 +17,13 @@ import { createTokenScorer } from '../runtime/token-scorer.ts';
 import { trainBpe } from '../text/bpe-trainer.ts';
 import { createTokenizer, type Tokenizer } from '../text/tokenizer.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint-file.ts';
+import { writeCurves } from './curve-file.ts';
 import type { Recipe } from './recipe.ts';
 import { createStepper, type Stepper } from './stepper.ts';
 import { type StepReport, type TrainingProgress, train, type ValidationPoint } from './trainer.ts';
 
 export interface TrainingRunOptions {
-  /** Folder for the checkpoint and the tokenizer. */
+  /** Folder for the checkpoint, the tokenizer and the curves. */
   readonly runDir: string;
   /** Go on from the checkpoint in `runDir`; without it, a folder that holds one is refused. */
   readonly resume: boolean;
@@ -111,7 +112,10 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
         validate: () => validate(stepper, config, tokenizer, validation, recipe, threads),
       }),
       validateEvery: recipe.validateEvery,
-      checkpoint: (now) => writeCheckpoint(checkpointPath, stepper, now, runKey),
+      checkpoint: async (now) => {
+        await writeCheckpoint(checkpointPath, stepper, now, runKey);
+        await writeCurves(runDir, now);
+      },
       checkpointEvery: recipe.checkpointEvery,
       ...(options.onStep && { onStep: options.onStep }),
       ...(options.onValidation && { onValidation: options.onValidation }),

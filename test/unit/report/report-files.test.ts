@@ -2,14 +2,14 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import writeFileAtomic from 'write-file-atomic';
+import { replaceFile } from '../../../src/data/atomic-file.ts';
 import type { Report } from '../../../src/report/report.ts';
 import { readReport, writeReport } from '../../../src/report/report-files.ts';
 import { exampleReport } from './example-report.ts';
 
-vi.mock('write-file-atomic', async (importOriginal) => {
-  const original = await importOriginal<{ default: typeof writeFileAtomic }>();
-  return { default: vi.fn(original.default) };
+vi.mock('../../../src/data/atomic-file.ts', async (importOriginal) => {
+  const original = await importOriginal<{ replaceFile: typeof replaceFile }>();
+  return { replaceFile: vi.fn(original.replaceFile) };
 });
 
 let folder: string;
@@ -60,7 +60,7 @@ describe('writeReport', () => {
 
   it('names the file that a full disk did not take, and says what to do', async () => {
     const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-    vi.mocked(writeFileAtomic).mockRejectedValueOnce(full);
+    vi.mocked(replaceFile).mockRejectedValueOnce(full);
     await expect(writeReport(exampleReport, folder)).rejects.toMatchObject({
       code: 'OUTPUT_UNWRITABLE',
       message: expect.stringMatching(/bits-per-byte\.svg.*no space left.*free space/),
