@@ -78,12 +78,12 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
       `The same recipe, texts and machine give the same weights:`,
     `\`\`\`json\n${JSON.stringify(recipe, undefined, 2)}\n\`\`\``,
     '## Validation during training',
-    'Bits per byte of a sample of the validation documents at the last step: ' +
-      validation
-        .filter(({ step }) => step === lastStep)
-        .map((point) => `${point.name} ${point.bitsPerByte.toFixed(4)}`)
-        .join(', ') +
-      '.',
+    validation.length > 0
+      ? `Bits per byte of a sample of the validation documents at the last step: ${validation
+          .filter(({ step }) => step === lastStep)
+          .map((point) => `${point.name} ${point.bitsPerByte.toFixed(4)}`)
+          .join(', ')}.`
+      : 'None.',
     '## Measurements',
     measurements.length > 0
       ? table(
@@ -115,6 +115,7 @@ function describeLayers(config: ModelConfig): string {
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ')).join(' | ')} |`;
   return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
 }

@@ -1,0 +1,128 @@
+import { describe, expect, test } from 'vitest';
+import type { MeasurementRecord } from '../../../src/core/measurement.ts';
+import { type ModelProvenance, renderModelCard } from '../../../src/models/model-card.ts';
+import { presets } from '../../../src/models/presets.ts';
+
+const provenance: ModelProvenance = {
+  schemaVersion: 1,
+  name: 'example-micro',
+  iteraLite: '1.2.3',
+  recipe: { preset: 'micro', steps: 1200, texts: [{ name: 'stories', weight: 3 }] },
+  data: [
+    {
+      dataset: 'stories',
+      split: 'train',
+      sha256: 'abcdef0123456789'.repeat(4),
+      documents: 12_345,
+      tokens: 6_789_012,
+      weight: 3,
+    },
+  ],
+  training: { steps: 1200, tokens: 2_457_600, finalLossNats: 1.23456, threads: 2, cpu: 'Example CPU' },
+  validation: [
+    { step: 600, name: 'stories', bitsPerByte: 1.5 },
+    { step: 1200, name: 'stories', bitsPerByte: 1.25 },
+    { step: 1200, name: 'articles', bitsPerByte: 2.3456789 },
+  ],
+  measurements: [],
+};
+
+const measured: MeasurementRecord = {
+  id: 'a',
+  subject: 'example-micro',
+  metric: 'bits_per_byte',
+  unit: 'bits/byte',
+  method: 'windows of 512 | stride 256',
+  conditions: { dataset: 'stories', split: 'test' },
+  status: 'measured',
+  value: 1.23456,
+  interval: [1.2, 1.3],
+  confidence: 0.95,
+  n: 40,
+};
+
+/** The cells of the rows of the table below a heading. */
+function tableUnder(card: string, heading: string): string[][] {
+  const [, section = ''] = card.split(`\n## ${heading}\n`);
+  const lines = (section.split('\n## ')[0] ?? '').split('\n').filter((line) => line.startsWith('|'));
+  return lines.filter((_, index) => index !== 1).map((line) => line.slice(2, -2).split(/(?<!\\) \| /));
+}
+
+describe('the model card', () => {
+  const config = presets.micro();
+
+  test('starts with the metadata that the Hub reads', () => {
+    const [, front = '', rest = ''] = renderModelCard(config, provenance).split('---\n');
+    expect(
+      Object.fromEntries(
+        front
+          .trim()
+          .split('\n')
+          .map((line) => line.split(': ')),
+      ),
+    ).toEqual({
+      license: 'apache-2.0',
+      language: 'en',
+      pipeline_tag: 'text-generation',
+      library_name: 'itera-lite',
+    });
+    expect(rest.trimStart()).toMatch(/^# example-micro\n/);
+  });
+
+  test('states sizes from the configuration', () => {
+    const card = renderModelCard(config, provenance);
+    expect(tableUnder(card, 'Size')[1]).toEqual(['293,104', '243,952', '235,760', '896', '64', '4']);
+    expect(card).toContain('mamba layers, 4 experts of which 2 work on each token');
+    const mixed = { ...presets['micro-transformer'](), layersBlockType: ['mamba', 'attention', 'mamba'] as const };
+    expect(renderModelCard(mixed, provenance)).toContain('(mamba and attention layers)');
+  });
+
+  test('states data, recipe and training', () => {
+    const card = renderModelCard(config, provenance);
+    expect(tableUnder(card, 'Training data')[1]).toEqual([
+      'stories',
+      'train',
+      '12,345',
+      '6,789,012',
+      '3',
+      '`abcdef0123456789...`',
+    ]);
+    expect(card).toContain('1,200 steps, 2,457,600 tokens, 2 threads on Example CPU, Itera-Lite 1.2.3.');
+    expect(card).toContain('Last training loss 1.2346 nats per token.');
+    const [, json = ''] = /```json\n([\s\S]*?)\n```/.exec(card) ?? [];
+    expect(JSON.parse(json)).toEqual(provenance.recipe);
+  });
+
+  test('states the last validation only, or that there was none', () => {
+    const card = renderModelCard(config, provenance);
+    expect(card).toContain('at the last step: stories 1.2500, articles 2.3457.');
+    expect(card).not.toContain('1.5000');
+    expect(renderModelCard(config, { ...provenance, validation: [] })).toContain(
+      '## Validation during training\n\nNone.\n',
+    );
+  });
+
+  test('shows measurements as a table whose cells stay cells', () => {
+    const failed: MeasurementRecord = {
+      ...{ id: 'b', subject: 'example-micro', metric: 'word_perplexity', unit: '', method: 'rolling' },
+      conditions: { dataset: 'wikitext-2' },
+      status: 'notRun',
+      reason: 'no network\nin this place',
+    };
+    const { interval: _interval, ...plain } = measured;
+    const card = renderModelCard(config, { ...provenance, measurements: [measured, failed, plain] });
+    expect(tableUnder(card, 'Measurements').slice(1)).toEqual([
+      ['stories', 'test', 'bits_per_byte', '1.2346', '1.2000 to 1.3000', '40', 'windows of 512 \\| stride 256'],
+      ['wikitext-2', '', 'word_perplexity', 'not run: no network in this place', '', '', 'rolling'],
+      ['stories', 'test', 'bits_per_byte', '1.2346', '', '40', 'windows of 512 \\| stride 256'],
+    ]);
+    expect(renderModelCard(config, provenance)).toMatch(/## Measurements\n\nNone yet: run /);
+  });
+
+  test('is the same for the same input and ends in one newline', () => {
+    const card = renderModelCard(config, provenance);
+    expect(renderModelCard(config, structuredClone(provenance))).toBe(card);
+    expect(card).toMatch(/[^\n]\n$/);
+    expect(card).not.toContain('undefined');
+  });
+});
