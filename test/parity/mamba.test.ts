@@ -36,7 +36,7 @@ interface Run {
 type Form = (x: Tensor, config: ModelConfig, weights: ReadonlyMap<string, Tensor>, before?: Run) => Promise<Run>;
 
 const chunked: Form = (x, config, weights, before) =>
-  runGraph(x, config, weights, before, (graph, input, state) => {
+  runGraph(x, config, before, (graph, input, state) => {
     const [batch, length, width] = x.shape as [number, number, number];
     const own = storedWeights(graph, weights, prefix);
     const result = mambaChunked(reshape(input, [batch * length, width]), batch, length, config, own, state);
@@ -44,14 +44,13 @@ const chunked: Form = (x, config, weights, before) =>
   });
 
 const fused: Form = (x, config, weights, before) =>
-  runGraph(x, config, weights, before, (graph, input, state) =>
+  runGraph(x, config, before, (graph, input, state) =>
     mambaFused(input, config, storedWeights(graph, weights, prefix), state),
   );
 
 async function runGraph(
   x: Tensor,
   config: ModelConfig,
-  weights: ReadonlyMap<string, Tensor>,
   before: Run | undefined,
   build: (
     graph: Graph,
@@ -74,16 +73,27 @@ async function runGraph(
   const zeros = (shape: number[]) => tensor('float32', shape, new Float32Array(shape.reduce((a, b) => a * b)));
   const results = await session.run({ x, conv: before?.conv ?? zeros(convShape), ssm: before?.ssm ?? zeros(ssmShape) });
   await session.release();
-  return { output: results['output'] as Tensor, conv: results['next_conv'] as Tensor, ssm: results['next_ssm'] as Tensor };
+  return {
+    output: results['output'] as Tensor,
+    conv: results['next_conv'] as Tensor,
+    ssm: results['next_ssm'] as Tensor,
+  };
 }
 
 function reference(x: Tensor, config: ModelConfig, weights: ReadonlyMap<string, Tensor>) {
   const [batch = 1, length = 1, width = 1] = x.shape;
   const own: ReferenceWeights = Object.fromEntries(
-    [...weights].filter(([name]) => name.startsWith(prefix)).map(([name, { data }]) => [name.slice(prefix.length), data as Float32Array]),
+    [...weights]
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, { data }]) => [name.slice(prefix.length), data as Float32Array]),
   );
   const runs = Array.from({ length: batch }, (_, row): { output: Float64Array; state: ReferenceState } =>
-    mambaReference((x.data as Float32Array).subarray(row * length * width, (row + 1) * length * width), length, config, own),
+    mambaReference(
+      (x.data as Float32Array).subarray(row * length * width, (row + 1) * length * width),
+      length,
+      config,
+      own,
+    ),
   );
   const join = (parts: Float64Array[]) => Float64Array.from(parts.flatMap((part) => [...part]));
   return {
@@ -121,19 +131,27 @@ describe.each([
     expect(maxDifference(actual.ssm.data as Float32Array, expected.ssm)).toBeLessThan(2e-5);
   });
 
-  test.each([[1, 19], [7, 13], [18, 2]])('carries its state over a cut after %i of %i tokens', async (first, second) => {
+  test.each([
+    [1, 19],
+    [7, 13],
+    [18, 2],
+  ])('carries its state over a cut after %i of %i tokens', async (first, second) => {
     const config = configOf({ batch: 2, length: 0, chunk: 8 });
     const weights = randomWeights(config, 4);
     const [batch, length, width] = [2, first + second, config.hiddenSize];
     const x = randomTensor([batch, length, width], 12);
     const cut = (from: number, to: number) => {
-      const rows = [0, 1].map((row) => (x.data as Float32Array).subarray((row * length + from) * width, (row * length + to) * width));
+      const rows = [0, 1].map((row) =>
+        (x.data as Float32Array).subarray((row * length + from) * width, (row * length + to) * width),
+      );
       return tensor('float32', [batch, to - from, width], Float32Array.from(rows.flatMap((row) => [...row])));
     };
     const head = await form(cut(0, first), config, weights);
     const tail = await form(cut(first, length), config, weights, head);
     const expected = reference(x, config, weights);
-    const tailExpected = [0, 1].flatMap((row) => [...expected.output.subarray((row * length + first) * width, (row + 1) * length * width)]);
+    const tailExpected = [0, 1].flatMap((row) => [
+      ...expected.output.subarray((row * length + first) * width, (row + 1) * length * width),
+    ]);
     expect(maxDifference(tail.output.data as Float32Array, tailExpected)).toBeLessThan(1e-5);
     expect(maxDifference(tail.ssm.data as Float32Array, expected.ssm)).toBeLessThan(2e-5);
     expect(maxDifference(tail.conv.data as Float32Array, expected.conv)).toBeLessThan(1e-5);

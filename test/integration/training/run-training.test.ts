@@ -116,7 +116,7 @@ describe('runTraining', () => {
   });
 
   it('leaves the tokenizer and one checkpoint in its folder, and nothing half-written', async () => {
-    expect((await readdir(wholeDir)).sort()).toEqual(['checkpoint.safetensors', 'tokenizer.json']);
+    expect((await readdir(wholeDir)).sort()).toEqual(['checkpoint.safetensors', 'loss.svg', 'tokenizer.json']);
   });
 
   it('gives the same weights again', async () => {
