@@ -1,6 +1,9 @@
 import type { Attribute, Graph, Value } from './graph.ts';
 import { formatShape } from './shape.ts';
 
+/** Constants up to this many numbers are printed where they are used; most lists of sizes and axes are. */
+const shownNumbers = 8;
+
 const formatType = (value: Value): string => `${value.dtype}${formatShape(value.shape)}`;
 
 function formatAttribute(value: Attribute): string {
@@ -12,7 +15,7 @@ function formatOperand(value: Value | undefined): string {
   if (!value) return '_';
   const { constant } = value;
   // Small constants read better as numbers than as names.
-  if (constant && constant.data.length <= 4) {
+  if (constant && constant.data.length <= shownNumbers) {
     const numbers = Array.from(constant.data as ArrayLike<number | bigint>, String).join(', ');
     return constant.shape.length === 0 ? numbers : `[${numbers}]`;
   }
@@ -26,7 +29,7 @@ function formatOperand(value: Value | undefined): string {
 export function printGraph(graph: Graph): string {
   const lines = graph.inputs.map((value) => `input %${value.name}: ${formatType(value)}`);
   for (const value of graph.initializers) {
-    if (value.constant && value.constant.data.length > 4) lines.push(`weight %${value.name}: ${formatType(value)}`);
+    if (value.constant && value.constant.data.length > shownNumbers) lines.push(`weight %${value.name}: ${formatType(value)}`);
   }
   for (const { operator, inputs, outputs, attributes } of graph.nodes) {
     const left = outputs.map((value) => `%${value.name}: ${formatType(value)}`).join(', ');
