@@ -76,7 +76,13 @@ function differentiate(node: GraphNode, upstream: readonly (Value | undefined)[]
       opType: node.operator.opType,
     });
   }
-  return node.operator.gradient(node, upstream);
+  try {
+    return node.operator.gradient(node, upstream);
+  } catch (error) {
+    if (!(error instanceof IteraError)) throw error;
+    const message = `Gradient of node ${node.name} (${node.operator.opType}): ${error.message}`;
+    throw new IteraError(error.code, message, { ...error.data, node: node.name }, { cause: error });
+  }
 }
 
 /** All floating-point values that depend on one of `wrt`: only these carry gradients. */

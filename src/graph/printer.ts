@@ -29,7 +29,8 @@ function formatOperand(value: Value | undefined): string {
 export function printGraph(graph: Graph): string {
   const lines = graph.inputs.map((value) => `input %${value.name}: ${formatType(value)}`);
   for (const value of graph.initializers) {
-    if (value.constant && value.constant.data.length > shownNumbers) lines.push(`weight %${value.name}: ${formatType(value)}`);
+    if (value.constant && value.constant.data.length > shownNumbers)
+      lines.push(`weight %${value.name}: ${formatType(value)}`);
   }
   for (const { operator, inputs, outputs, attributes } of graph.nodes) {
     const left = outputs.map((value) => `%${value.name}: ${formatType(value)}`).join(', ');

@@ -154,7 +154,11 @@ const sliceOp = defineOperator({
   opType: 'Slice',
   infer: (inputs, attributes) => {
     const x = required(inputs, 0);
-    const [axis = 0] = constantNumbers(required(inputs, 3));
+    const axes = constantNumbers(required(inputs, 3));
+    if (axes.length !== 1 || inputs[4]) {
+      throw new IteraError('GRAPH_INVALID', 'Slice is known for one axis and without steps only.', { axes });
+    }
+    const axis = normalizeAxis(axes[0] ?? 0, x.shape.length);
     const named = attributes['itera_dims'];
     if (typeof named === 'string') {
       return [

@@ -222,6 +222,13 @@ const clashes: readonly Clash[] = [
     code: 'GRAPH_INVALID',
     message: /name/,
   },
+  {
+    rule: 'Slice',
+    shapes: [[2, 3]],
+    build: ([a], graph) => raw('Slice', [a!, graph.indices([0, 0]), graph.indices([1, 1]), graph.indices([0, 1])]),
+    code: 'GRAPH_INVALID',
+    message: /one axis/,
+  },
 ];
 
 describe('a clash names the node and all shapes', () => {

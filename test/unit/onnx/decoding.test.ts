@@ -184,7 +184,7 @@ describe('damaged files', () => {
   });
 });
 
-test('a file with attributes out of range is corrupt, not a crash', () => {
+test('an axis out of range is an error, not a crash', () => {
   const graph = new Graph();
   graph.output('y', mul(graph.input('x', 'float32', [2]), 2));
   expect(decodeOnnx(encodeOnnx(graph)).graph.nodes).toHaveLength(1);
@@ -196,5 +196,5 @@ test('a file with attributes out of range is corrupt, not a crash', () => {
   });
   const slice = { name: 's', opType: 'Slice', input: ['x', 'start', 'end', 'axis'], output: ['y'] };
   const initializer = [axes('start', 0n), axes('end', 1n), axes('axis', -7n)];
-  expect(errorOf(() => decodeOnnx(file([slice], { initializer }))).code).toMatch(/FILE_CORRUPT|SHAPE_MISMATCH/);
+  expect(errorOf(() => decodeOnnx(file([slice], { initializer }))).code).toBe('SHAPE_MISMATCH');
 });
