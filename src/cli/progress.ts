@@ -61,7 +61,7 @@ function barProgress(stream: NodeJS.WriteStream): Progress {
 
 function plainProgress(stream: NodeJS.WriteStream): Progress {
   let started: { at: number; done: number } | undefined;
-  let last = 0;
+  let last = Number.NEGATIVE_INFINITY;
   return {
     update({ done, total, unit, detail = '' }) {
       const now = performance.now();

@@ -15,7 +15,9 @@ export interface TextDocument {
  * How a file's documents are told apart.
  *
  * - `endoftext`: by lines `<|endoftext|>`. Line breaks around a document are not part of it; a document of white space
- *   only is none. Without any such line, the file is one document, every byte of it.
+ *   only is none. Without any such line, the file is one document, every byte of it. A document of more than 2^20
+ *   characters is cut at line ends (a line of that length, at white space) into parts that count as documents, so that
+ *   memory stays small whatever the file.
  * - `wikitext-articles`: an article begins at a line ` = Title = ` with a blank line (or the file's start) before it and
  *   a blank line after it. The line break before the next title is not part of the article. Its text is detokenised.
  * - `wikitext-pages`: the same, but every line of that form begins a page, blank lines or not. This is what
@@ -31,11 +33,13 @@ export interface DocumentSplitter {
   end(): TextDocument[];
 }
 
-/** Longer documents would not fit in a JavaScript string once processed. */
-const maximumDocumentLength = 2 ** 28;
+/** Longer documents are cut into parts: far more text than any model here can look back on. */
+const maximumPartLength = 2 ** 20;
+/** No page of WikiText comes near this; one that does is another kind of file. */
+const maximumPageLength = 2 ** 26;
 
 /**
- * @throws {@link IteraError} from `push`, `INVALID_ARGUMENT` if one document has more than 2^28 UTF-16 units.
+ * @throws {@link IteraError} from `push`, `INVALID_ARGUMENT` if a page of WikiText has more than 2^26 UTF-16 units.
  */
 export function createDocumentSplitter(kind: SeparatorKind): DocumentSplitter {
   const rule = kind === 'endoftext' ? createMarkRule() : createTitleRule(kind === 'wikitext-articles');
@@ -50,7 +54,11 @@ export function createDocumentSplitter(kind: SeparatorKind): DocumentSplitter {
         start = end + 1;
       }
       unfinishedLine += text.slice(start);
-      if (unfinishedLine.length > maximumDocumentLength) throw documentTooLong(unfinishedLine.length);
+      while (unfinishedLine.length > maximumPartLength) {
+        const end = cutPlace(unfinishedLine, maximumPartLength);
+        rule.readBeginning(unfinishedLine.slice(0, end), documents);
+        unfinishedLine = unfinishedLine.slice(end);
+      }
       return documents;
     },
     end() {
@@ -75,26 +83,35 @@ export function plainDocument(text: string): TextDocument {
 
 interface LineRule {
   readLine(line: string, documents: TextDocument[]): void;
+  /** The beginning of a very long line, whose rest comes later. */
+  readBeginning(text: string, documents: TextDocument[]): void;
   finish(documents: TextDocument[]): void;
 }
 
 function createMarkRule(): LineRule {
   const lines = createLineBuffer();
   let sawMark = false;
-  function close(documents: TextDocument[]): void {
-    const text = lines.take();
-    if (text.trim() !== '') documents.push(plainDocument(sawMark ? trimLineBreaks(text) : text));
+  let isContinued = false;
+  function emit(text: string, isLast: boolean, documents: TextDocument[]): void {
+    const trimmed = sawMark ? trimLineBreaks(text, { start: !isContinued, end: isLast }) : text;
+    if (text.trim() !== '') documents.push(plainDocument(trimmed));
+    isContinued = !isLast;
   }
   return {
     readLine(line, documents) {
       if (line === '<|endoftext|>' || line === '<|endoftext|>\r') {
         sawMark = true;
-        close(documents);
-      } else {
-        lines.add(line);
+        emit(lines.take(), true, documents);
+        return;
       }
+      lines.add(line);
+      if (lines.length() > maximumPartLength) emit(`${lines.take()}\n`, false, documents);
     },
-    finish: close,
+    readBeginning(text, documents) {
+      lines.add(text);
+      emit(lines.take(), false, documents);
+    },
+    finish: (documents) => emit(lines.take(), true, documents),
   };
 }
 
@@ -124,7 +141,11 @@ function createTitleRule(needsBlankLines: boolean): LineRule {
       settleTitle(blank, documents);
       if ((afterBlank || !needsBlankLines) && isTitleLine(line)) waitingTitle = line;
       else lines.add(line);
+      if (lines.length() > maximumPageLength) throw pageTooLong(lines.length());
       afterBlank = blank;
+    },
+    readBeginning(text) {
+      throw pageTooLong(text.length);
     },
     finish(documents) {
       settleTitle(false, documents);
@@ -140,8 +161,8 @@ function createLineBuffer() {
     add(line: string): void {
       lines.push(line);
       length += line.length + 1;
-      if (length > maximumDocumentLength) throw documentTooLong(length);
     },
+    length: () => length,
     take(): string {
       const text = lines.join('\n');
       lines = [];
@@ -151,12 +172,19 @@ function createLineBuffer() {
   };
 }
 
-function trimLineBreaks(text: string): string {
+function trimLineBreaks(text: string, sides: { readonly start: boolean; readonly end: boolean }): string {
   let start = 0;
   let end = text.length;
-  while (start < end && isLineBreak(text.charCodeAt(start))) start++;
-  while (end > start && isLineBreak(text.charCodeAt(end - 1))) end--;
+  while (sides.start && start < end && isLineBreak(text.charCodeAt(start))) start++;
+  while (sides.end && end > start && isLineBreak(text.charCodeAt(end - 1))) end--;
   return text.slice(start, end);
+}
+
+/** Just after the last white space before `limit`; at `limit` if there is none, but not inside a surrogate pair. */
+function cutPlace(text: string, limit: number): number {
+  for (let end = limit; end > 0; end--) if (/\s/.test(text.charAt(end - 1))) return end;
+  const unit = text.charCodeAt(limit - 1);
+  return unit >= 0xd800 && unit < 0xdc00 ? limit - 1 : limit;
 }
 
 function isLineBreak(unit: number): boolean {
@@ -175,11 +203,10 @@ function countUtf8Bytes(text: string): number {
   return bytes;
 }
 
-function documentTooLong(length: number): IteraError {
+function pageTooLong(length: number): IteraError {
   return new IteraError(
     'INVALID_ARGUMENT',
-    `Expected documents of at most ${maximumDocumentLength} characters, got one of ${length} or more. ` +
-      'Separate the text by lines <|endoftext|>.',
-    { length, maximumDocumentLength },
+    `Expected WikiText, with pages of at most ${maximumPageLength} characters, got one of ${length} or more.`,
+    { length, maximumPageLength },
   );
 }

@@ -101,3 +101,52 @@ it.each<SeparatorKind>(['endoftext', 'wikitext-articles', 'wikitext-pages'])(
     );
   },
 );
+
+describe('a document longer than a part', () => {
+  const line = 'A line of ordinary words that goes on for a while, café and all.\n';
+  const long = line.repeat(40_000);
+
+  it('is cut at line ends into parts that together are the text', () => {
+    const parts = splitDocuments(long, 'endoftext');
+    expect(parts.length).toBeGreaterThan(2);
+    expect(parts.map(({ text }) => text).join('')).toBe(long);
+    for (const { text } of parts.slice(0, -1)) expect(text.endsWith('\n')).toBe(true);
+    expect(Math.max(...parts.map(({ text }) => text.length))).toBeLessThanOrEqual(2 ** 20 + line.length);
+  });
+
+  it('keeps its neighbours apart', () => {
+    const documents = splitDocuments(`first\n<|endoftext|>\n\n${long}\n<|endoftext|>\nlast\n`, 'endoftext');
+    expect(documents.at(-1)?.text).toBe('last');
+    expect(
+      documents
+        .slice(1, -1)
+        .map(({ text }) => text)
+        .join(''),
+    ).toBe(long.trimEnd());
+  });
+
+  it('is cut at white space where one line is that long, never inside a character', () => {
+    const words = splitDocuments('word '.repeat(500_000), 'endoftext');
+    expect(words.map(({ text }) => text).join('')).toBe('word '.repeat(500_000));
+    for (const { text } of words.slice(0, -1)) expect(text.endsWith(' ')).toBe(true);
+    const solid = '😀'.repeat(1_100_001);
+    const pieces = splitDocuments(`x${solid}`, 'endoftext');
+    expect(pieces.map(({ text }) => text).join('')).toBe(`x${solid}`);
+    for (const { text } of pieces) expect(Buffer.from(text).toString()).toBe(text);
+  });
+
+  it('does not let memory grow with the file', () => {
+    const splitter = createDocumentSplitter('endoftext');
+    let longest = 0;
+    let total = 0;
+    for (let block = 0; block < 2000; block++) {
+      for (const { text } of splitter.push(line.repeat(500))) {
+        longest = Math.max(longest, text.length);
+        total += text.length;
+      }
+      // What is held back is what was pushed and not given out yet.
+      expect((block + 1) * 500 * line.length - total).toBeLessThan(2 ** 20 + 500 * line.length);
+    }
+    expect(longest).toBeLessThanOrEqual(2 ** 20 + line.length);
+  });
+});
