@@ -22,7 +22,7 @@ export interface ModelConfig {
   readonly intermediateSize: number;
   /** Width of the shared MLP, always present, > 0. */
   readonly sharedIntermediateSize: number;
-  /** Number of experts in every layer; 0 means the shared MLP alone. */
+  /** X: experts in every layer; 0 means the shared MLP alone. */
   readonly numLocalExperts: number;
   /** Experts that each token visits; at most `numLocalExperts`. */
   readonly numExpertsPerTok: number;

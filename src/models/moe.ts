@@ -115,7 +115,7 @@ export function fusedExperts(x: Value, config: ModelConfig, weights: Weights): V
   return fusedMoe(x, router, input, weights.get('output_linear.weight'), config.numExpertsPerTok);
 }
 
-/** Turns `[E, 2F, D]` with gate rows before up rows into gate 0, up 0, gate 1, ... as the fused operator reads them. */
+/** Turns `[X, 2F, D]` with gate rows before up rows into gate 0, up 0, gate 1, ... as the fused operator reads them. */
 function interleaveHalves({ dtype, shape, data }: Tensor): Tensor {
   const [experts = 0, rows = 0, width = 0] = shape;
   const result = data.slice() as Float32Array;

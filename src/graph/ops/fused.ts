@@ -142,9 +142,9 @@ const moeOp = defineOperator({
  * Mixture of SwiGLU experts in one node; for inference.
  *
  * @param x - `[M, D]`.
- * @param router - Router logits, `[M, E]`.
- * @param inputWeight - `[E, 2F, D]` with rows interleaved: gate 0, up 0, gate 1, up 1, ...
- * @param outputWeight - `[E, D, F]`.
+ * @param router - Router logits, `[M, X]`.
+ * @param inputWeight - `[X, 2F, D]` with rows interleaved: gate 0, up 0, gate 1, up 1, ...
+ * @param outputWeight - `[X, D, F]`.
  * @param k - Experts per token; their softmax weights are normalised over the k.
  */
 export function fusedMoe(x: Value, router: Value, inputWeight: Value, outputWeight: Value, k: number): Value {
