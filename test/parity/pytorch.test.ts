@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Peer, startPeer } from '../../benchmarks/pytorch/peer-process.ts';
 import type { Tensor } from '../../src/core/tensor.ts';
 import type { ModelConfig } from '../../src/models/config.ts';
 import { formatConfig } from '../../src/models/config-json.ts';
@@ -14,7 +15,6 @@ import { buildTrainingGraph, gradientName } from '../../src/training/training-gr
 import { requirement } from '../requirements.ts';
 import { familyMembers } from './family-arbitrary.ts';
 import { randomTokens, runInferenceForm, tokenTensor } from './model-forms.ts';
-import { type Peer, startPeer } from './pytorch-peer.ts';
 import { maxDifference, randomWeights } from './random-weights.ts';
 import { toyConfig } from './toy-config.ts';
 
@@ -89,8 +89,8 @@ describe.skipIf(!pytorch.available)(
       peer = startPeer();
     });
 
-    afterAll(async () => {
-      await peer.stop();
+    afterAll(() => {
+      peer.close();
       rmSync(folder, { recursive: true });
     });
 
@@ -104,8 +104,8 @@ describe.skipIf(!pytorch.available)(
       const weights = randomWeights(config, seed);
       const tokens = randomTokens(batch, length, config.vocabSize, seed);
       await give(config, weights);
-      const { logits } = await peer.ask({ cmd: 'logits', tokens });
-      const expected = (logits as number[][][]).flat(2);
+      const { logits } = await peer.ask<{ logits: number[][][] }>({ cmd: 'logits', tokens });
+      const expected = logits.flat(2);
       expect(maxDifference(await runInferenceForm(config, weights, tokens), expected)).toBeLessThan(2e-5);
     });
 
@@ -129,9 +129,15 @@ describe.skipIf(!pytorch.available)(
 
       await give(config, weights);
       const out = join(folder, 'gradients.safetensors');
-      const losses = await peer.ask({ cmd: 'gradients', tokens, targets, aux_coef: theirBalanceWeight, out });
-      expect(Number(ours['loss']?.data[0])).toBeCloseTo(Number(losses['cross_entropy']), 5);
-      expect(Number(ours['balance']?.data[0] ?? 0)).toBeCloseTo(Number(losses['aux']), 5);
+      const losses = await peer.ask<{ cross_entropy: number; aux: number }>({
+        cmd: 'gradients',
+        tokens,
+        targets,
+        aux_coef: theirBalanceWeight,
+        out,
+      });
+      expect(Number(ours['loss']?.data[0])).toBeCloseTo(losses.cross_entropy, 5);
+      expect(Number(ours['balance']?.data[0] ?? 0)).toBeCloseTo(losses.aux, 5);
 
       const gradients = decodeSafetensors(readFileSync(out)).tensors;
       expect([...gradients.keys()].sort()).toEqual([...weights.keys()].sort());
