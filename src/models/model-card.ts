@@ -35,16 +35,9 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
   const count = (value: number) => value.toLocaleString('en-US');
   const lastStep = validation.at(-1)?.step;
   const sections = [
-    [
-      '---',
-      'license: apache-2.0',
-      'language: en',
-      'pipeline_tag: text-generation',
-      'library_name: itera-lite',
-      '---',
-    ].join('\n'),
+    ['---', 'license: apache-2.0', 'pipeline_tag: text-generation', 'library_name: itera-lite', '---'].join('\n'),
     `# ${name}`,
-    `A very small English language model of the GraniteMoeHybrid family (${describeLayers(config)}), trained from scratch ` +
+    `A very small language model of the GraniteMoeHybrid family (${describeLayers(config)}), trained from scratch ` +
       'on a CPU by Itera-Lite. It continues text; it follows no instructions and knows no facts.',
     '## Size',
     table(
@@ -92,8 +85,8 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
         )
       : 'None yet: run `itera-lite evaluate --model DIR --save`.',
     '## Limits',
-    'Trained on simple stories and a little encyclopedic text: expect fluent nonsense outside of them. It repeats what ' +
-      'its training text contains, biases included. Not for advice or decisions of any kind.',
+    'It knows nothing but the texts above: expect fluent nonsense outside of them, and mistakes within. It repeats what ' +
+      'they contain, biases included. Not for advice or decisions of any kind. The texts keep their own licences.',
   ];
   return `${sections.join('\n\n')}\n`;
 }

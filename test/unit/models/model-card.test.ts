@@ -62,7 +62,6 @@ describe('the model card', () => {
       ),
     ).toEqual({
       license: 'apache-2.0',
-      language: 'en',
       pipeline_tag: 'text-generation',
       library_name: 'itera-lite',
     });
