@@ -4,7 +4,6 @@ import { listDatasets } from '../data/dataset-files.ts';
 /** `itera-lite datasets`: what can be evaluated and trained on by name, and what of it is on this machine. */
 export function datasetsCommand(): Command {
   return new Command('datasets')
-    .description('list the named datasets and where they are on this machine')
     .option('--data-dir <dir>', 'folder with <dataset>/<split>.txt (default: ITERA_DATA_DIR)')
     .option('--json', 'print the list as JSON on stdout')
     .addHelpText('after', '\nExample:\n  itera-lite datasets --data-dir data')

@@ -1,20 +1,26 @@
 import { cpus } from 'node:os';
 import { Command, Option } from 'commander';
+import { IteraError } from '../core/errors.ts';
 import type { MeasurementRecord } from '../core/measurement.ts';
 import { type Split, splits } from '../data/dataset-registry.ts';
-import { defaultWindow, type EvaluatedModel, evaluateDataset } from '../evaluation/dataset-quality.ts';
+import {
+  defaultWindow,
+  distinctDatasets,
+  type EvaluatedModel,
+  evaluateDataset,
+} from '../evaluation/dataset-quality.ts';
 import { buildInferenceGraph } from '../models/inference-graph.ts';
 import { type ModelProvenance, renderModelCard } from '../models/model-card.ts';
 import { type ModelFolder, writeModelFolder } from '../models/model-folder-file.ts';
 import { summaryTable } from '../report/table.ts';
 import { terminalTable } from '../report/terminal-table.ts';
 import { defaultModel, openModel } from '../runtime/load-model-file.ts';
+import { createModelTokenizer } from '../runtime/model.ts';
 import { createTokenScorer } from '../runtime/token-scorer.ts';
-import { createTokenizer } from '../text/tokenizer.ts';
+import { modelName, modelProvenance } from '../validation/model-facts.ts';
 import { describeProvenance } from '../validation/provenance.ts';
-import { modelName } from '../validation/run-validation.ts';
 import { interruptSignal } from './interrupt.ts';
-import { collect, parseCount, parseSeed } from './options.ts';
+import { collect, parseCount, parseSeed, parseThreads } from './options.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress } from './progress.ts';
 
@@ -34,7 +40,6 @@ interface EvaluateOptions {
 /** `itera-lite evaluate`: how well a model predicts a text, every token of it. */
 export function evaluateCommand(): Command {
   return new Command('evaluate')
-    .description('measure how well a model predicts a text, every token of it')
     .option('--model <dir>', 'model folder, or name of a bundled model', defaultModel)
     .requiredOption('--dataset <name|file>', 'dataset or text file, repeatable', collect)
     .addOption(new Option('--split <name>', 'split of named datasets').choices([...splits]).default('test'))
@@ -42,7 +47,7 @@ export function evaluateCommand(): Command {
     .option('--context <n>', 'tokens in a window', parseCount, defaultWindow.contextLength)
     .option('--stride <n>', 'new tokens that each later window scores', parseCount, defaultWindow.stride)
     .option('--seed <n>', 'seed of the intervals', parseSeed, 1)
-    .option('--threads <n>', 'threads of the runtime', parseCount, Math.max(1, cpus().length))
+    .option('--threads <n>', 'threads of the runtime', parseThreads, Math.max(1, cpus().length))
     .option('--save', 'keep the numbers in itera.json and README.md of the model folder')
     .option('--json', 'print the records as JSON on stdout')
     .addHelpText(
@@ -55,36 +60,39 @@ export function evaluateCommand(): Command {
 }
 
 async function evaluate(options: EvaluateOptions): Promise<void> {
+  const { threads, seed } = options;
+  const datasets = distinctDatasets(options.dataset);
   const progress = createProgress();
   const { signal, stop } = interruptSignal('stopping');
   try {
     const folder = await openModel(options.model, { signal });
-    const name = modelName(folder);
-    const tokenizer = createTokenizer(folder.tokenizerJson, folder.tokenizerConfig);
+    // A folder that cannot keep the numbers is refused before they are made.
+    const history = options.save ? savedHistory(folder) : undefined;
+    const tokenizer = createModelTokenizer(folder);
     const graph = buildInferenceGraph(folder.config, folder.weights);
-    const scorer = await createTokenScorer(graph, folder.config, { threads: options.threads });
-    const model: EvaluatedModel = { name, variant: 'fp32', tokenizer, scorer, threads: options.threads };
+    const scorer = await createTokenScorer(graph, folder.config, { threads });
+    const model: EvaluatedModel = { name: modelName(folder), variant: 'fp32', tokenizer, scorer, threads };
     const records: MeasurementRecord[] = [];
-    const hashes: Record<string, string> = Object.fromEntries(
-      Object.entries(folder.sha256).map(([file, hash]) => [`model/${file}`, hash]),
-    );
-    for (const dataset of options.dataset) {
-      const result = await evaluateDataset(dataset, model, {
-        split: options.split,
-        ...(options.dataDir && { dataDir: options.dataDir }),
-        contextLength: options.context,
-        stride: options.stride,
-        seed: options.seed,
-        signal,
-        onProgress: ({ documents, tokens }) => progress.count(`${dataset}: ${documents} documents, ${tokens} tokens`),
-      });
-      records.push(...result.records);
-      hashes[`dataset/${dataset}`] = result.sha256;
+    const hashes = Object.fromEntries(Object.entries(folder.sha256).map(([file, hash]) => [`model/${file}`, hash]));
+    try {
+      for (const dataset of datasets) {
+        const result = await evaluateDataset(dataset, model, {
+          split: options.split,
+          ...(options.dataDir && { dataDir: options.dataDir }),
+          contextLength: options.context,
+          stride: options.stride,
+          seed,
+          signal,
+          onProgress: ({ documents, tokens }) => progress.count(`${dataset}: ${documents} documents, ${tokens} tokens`),
+        });
+        records.push(...result.records);
+        hashes[`dataset/${result.text}`] = result.sha256;
+      }
+    } finally {
+      await scorer.release();
     }
     progress.end();
-    await scorer.release();
-    if (options.save) await saveMeasurements(folder, records);
-    const { threads, seed } = options;
+    if (history) await saveMeasurements(folder, history, records);
     const provenance = await describeProvenance(packageVersion, { threads, seed, hashes });
     process.stdout.write(
       options.json
@@ -97,11 +105,25 @@ async function evaluate(options: EvaluateOptions): Promise<void> {
   }
 }
 
+/** What the folder tells of its model, which its card is written from. */
+function savedHistory(folder: ModelFolder): ModelProvenance {
+  const history = modelProvenance(folder);
+  if (history) return history;
+  throw new IteraError(
+    'MODEL_INVALID',
+    `Expected ${folder.dir} to have an itera.json as training writes it, for --save to add to. Leave --save out.`,
+    { dir: folder.dir },
+  );
+}
+
 /** Replaces the folder's measurements of the same things and writes its card anew. */
-async function saveMeasurements(folder: ModelFolder, records: readonly MeasurementRecord[]): Promise<void> {
-  const provenance = folder.itera as ModelProvenance;
+async function saveMeasurements(
+  folder: ModelFolder,
+  history: ModelProvenance,
+  records: readonly MeasurementRecord[],
+): Promise<void> {
   const replaced = new Set(records.map(({ id }) => id));
-  const kept = provenance.measurements.filter(({ id }) => !replaced.has(id));
-  const itera: ModelProvenance = { ...provenance, measurements: [...kept, ...records] };
+  const kept = history.measurements.filter(({ id }) => !replaced.has(id));
+  const itera: ModelProvenance = { ...history, measurements: [...kept, ...records] };
   await writeModelFolder(folder.dir, { ...folder, itera, readme: renderModelCard(folder.config, itera) });
 }

@@ -1,7 +1,8 @@
 import { Command } from 'commander';
-import { IteraError } from '../core/errors.ts';
+import type { GenerationPiece, GenerationResult } from '../runtime/generation.ts';
 import { defaultModel, loadModel } from '../runtime/load-model-file.ts';
-import { collect, parseCount, parseNumber, parseSeed } from './options.ts';
+import { interruptSignal } from './interrupt.ts';
+import { collect, parseCount, parseNumber, parseSeed, parseThreads } from './options.ts';
 
 interface GenerateCommandOptions {
   readonly model: string;
@@ -20,7 +21,6 @@ interface GenerateCommandOptions {
 /** `itera-lite generate`: continues a text. */
 export function generateCommand(): Command {
   return new Command('generate')
-    .description('continue a text')
     .argument('[prompt]', 'text to continue', '')
     .option('--model <dir>', 'model folder, or name of a bundled model', defaultModel)
     .option('--max-new-tokens <n>', 'tokens to generate at most', parseCount, 128)
@@ -31,7 +31,7 @@ export function generateCommand(): Command {
     .option('--repetition-penalty <x>', 'above 1 makes tokens that occurred less likely', parseNumber)
     .option('--stop <text>', 'end before this text, repeatable', collect)
     .option('--seed <n>', 'repeat the same text; drawn at random when absent', parseSeed)
-    .option('--threads <n>', 'threads of the runtime', parseCount, 1)
+    .option('--threads <n>', 'threads of the runtime', parseThreads, 1)
     .option('--json', 'print one JSON object with text, tokens and finish reason')
     .addHelpText(
       'after',
@@ -42,29 +42,44 @@ export function generateCommand(): Command {
 
 async function generate(prompt: string, options: GenerateCommandOptions): Promise<void> {
   const { model: name, threads, json, ...sampling } = options;
-  const controller = new AbortController();
-  const interrupt = (): void => controller.abort();
-  process.once('SIGINT', interrupt);
-  const model = await loadModel(name, { threads });
+  const { signal, stop } = interruptSignal('stopping');
+  try {
+    const model = await loadModel(name, { threads, signal });
+    try {
+      const pieces = model.generate(prompt, { ...sampling, signal });
+      await (json ? writeJson(prompt, pieces) : writeText(prompt, pieces));
+    } finally {
+      await model.release();
+    }
+  } finally {
+    stop();
+  }
+}
+
+type Pieces = AsyncIterable<GenerationPiece>;
+
+async function writeText(prompt: string, pieces: Pieces): Promise<void> {
+  let isBegun = false;
+  try {
+    for await (const { text } of pieces) {
+      // Not before the first piece, which is where options are refused.
+      process.stdout.write(isBegun ? text : prompt + text);
+      isBegun = true;
+    }
+  } finally {
+    // What was written stays, Ctrl-C or not, but the terminal's next line is its own.
+    if (isBegun) process.stdout.write('\n');
+  }
+}
+
+async function writeJson(prompt: string, pieces: Pieces): Promise<void> {
   const tokens: { id: number; logProb: number }[] = [];
   let text = '';
-  let finish: unknown;
-  try {
-    if (!json) process.stdout.write(prompt);
-    for await (const piece of model.generate(prompt, { ...sampling, signal: controller.signal })) {
-      if (!json) process.stdout.write(piece.text);
-      text += piece.text;
-      tokens.push({ id: piece.tokenId, logProb: piece.logProb });
-      finish = piece.finish;
-    }
-    process.stdout.write(json ? `${JSON.stringify({ prompt, text, tokens, finish })}\n` : '\n');
-  } catch (error) {
-    // What was written stays; Ctrl-C is how a user says "enough".
-    if (!(error instanceof IteraError && error.code === 'ABORTED')) throw error;
-    process.stdout.write('\n');
-    process.exitCode = 130;
-  } finally {
-    process.off('SIGINT', interrupt);
-    await model.release();
+  let finish: GenerationResult | undefined;
+  for await (const piece of pieces) {
+    text += piece.text;
+    tokens.push({ id: piece.tokenId, logProb: piece.logProb });
+    finish = piece.finish;
   }
+  process.stdout.write(`${JSON.stringify({ prompt, text, tokens, finish })}\n`);
 }

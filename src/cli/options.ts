@@ -1,20 +1,27 @@
 import { InvalidArgumentError } from 'commander';
 
-/** A whole number from 1. */
+/** A whole number from 1 to a thousand millions. */
 export function parseCount(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1 || value > 1e9) {
-    throw new InvalidArgumentError('Expected a whole number from 1.');
+    throw new InvalidArgumentError('Expected a whole number from 1 to 1000000000.');
   }
   return value;
 }
 
-/** A whole number from 0. */
+/** A whole number from 0 to 2^32 - 1, as the samplers take. */
 export function parseSeed(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 2 ** 31 - 1 || text.trim() === '') {
-    throw new InvalidArgumentError('Expected a whole number from 0.');
+  if (!Number.isInteger(value) || value < 0 || value > 2 ** 32 - 1 || text.trim() === '') {
+    throw new InvalidArgumentError('Expected a whole number from 0 to 4294967295.');
   }
+  return value;
+}
+
+/** A number of threads; more than a machine could have would only exhaust it. */
+export function parseThreads(text: string): number {
+  const value = parseCount(text);
+  if (value > 1024) throw new InvalidArgumentError('Expected a whole number from 1 to 1024.');
   return value;
 }
 

@@ -1,7 +1,7 @@
 import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import { type Split, splits } from '../data/dataset-registry.ts';
+import { datasetEntries, type Split, splits } from '../data/dataset-registry.ts';
 import type { Report } from '../report/report.ts';
 import { writeReport } from '../report/report-files.ts';
 import { summarize } from '../report/summary.ts';
@@ -10,7 +10,8 @@ import { terminalTable } from '../report/terminal-table.ts';
 import { defaultModel, openModel } from '../runtime/load-model-file.ts';
 import { runValidation } from '../validation/run-validation.ts';
 import { interruptSignal } from './interrupt.ts';
-import { collect, parseCount, parseSeed } from './options.ts';
+import { collect, parseSeed, parseThreads } from './options.ts';
+import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress } from './progress.ts';
 
@@ -26,20 +27,21 @@ interface RunOptions {
   readonly json?: boolean;
 }
 
-const allDatasets = ['stories', 'articles', 'tinystories', 'wikitext-2'];
-
 /** `itera-lite run`: the main job, a model's whole validation ending in one report. */
 export function runCommand(): Command {
   return new Command('run')
-    .description("validate a model on real text and write one report (the package's main job)")
     .option('--model <dir>', 'model folder, or name of a bundled model', defaultModel)
-    .option('--dataset <name|file>', `dataset or text file, repeatable (default: ${allDatasets.join(', ')})`, collect)
+    .option(
+      '--dataset <name|file>',
+      'dataset or text file, repeatable (default: every dataset that has the split)',
+      collect,
+    )
     .addOption(new Option('--split <name>', 'split of named datasets').choices([...splits]).default('test'))
     .option('--data-dir <dir>', 'folder with <dataset>/<split>.txt (default: ITERA_DATA_DIR)')
     .option('--out <dir>', 'folder for report.json, report.md, index.html and charts', 'report')
     .option('--full-text', 'score every document instead of a sample')
     .option('--seed <n>', 'seed of samples, intervals and generated text', parseSeed, 1)
-    .option('--threads <n>', 'threads of the runtime', parseCount, Math.max(1, cpus().length))
+    .option('--threads <n>', 'threads of the runtime', parseThreads, Math.max(1, cpus().length))
     .option('--json', 'print the records as JSON on stdout')
     .addHelpText(
       'after',
@@ -49,13 +51,14 @@ export function runCommand(): Command {
 }
 
 async function run(options: RunOptions): Promise<void> {
+  await checkOutputFolder(options.out);
   const progress = createProgress();
   const { signal, stop } = interruptSignal('stopping');
   try {
     const folder = await openModel(options.model, { signal });
     const report = await runValidation(folder, {
       version: packageVersion,
-      datasets: options.dataset ?? allDatasets,
+      datasets: options.dataset ?? datasetsWith(options.split),
       split: options.split,
       ...(options.dataDir && { dataDir: options.dataDir }),
       fullText: options.fullText ?? false,
@@ -77,6 +80,10 @@ async function run(options: RunOptions): Promise<void> {
     progress.end();
     stop();
   }
+}
+
+function datasetsWith(split: Split): string[] {
+  return datasetEntries.filter((entry) => entry.splits.includes(split)).map(({ name }) => name);
 }
 
 function describeOnTerminal(report: Report): string {

@@ -9,7 +9,8 @@ import { presetConfig } from '../models/presets.ts';
 import { parseRecipe, type Recipe } from '../training/recipe.ts';
 import { runTraining, type TrainedRun } from '../training/training-run-file.ts';
 import { interruptSignal } from './interrupt.ts';
-import { parseCount } from './options.ts';
+import { parseCount, parseThreads } from './options.ts';
+import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress } from './progress.ts';
 
@@ -27,14 +28,13 @@ interface TrainCommandOptions {
 /** `itera-lite train`: trains a model from a recipe and writes its folder. */
 export function trainCommand(): Command {
   return new Command('train')
-    .description('train a model from a recipe and write its folder')
     .requiredOption('--recipe <file>', 'recipe (JSON): data mixture, tokenizer, model, optimiser, schedule, seed')
     .option('--out <dir>', 'model folder to write (default: models/<name of the recipe>)')
     .option('--run-dir <dir>', 'folder for the checkpoint (default: runs/<name of the recipe>)')
     .option('--data-dir <dir>', 'folder with <dataset>/<split>.txt (default: ITERA_DATA_DIR)')
     .option('--resume', 'go on from the checkpoint in the run folder')
     .option('--steps <n>', 'train this many steps instead of those of the recipe', parseCount)
-    .option('--threads <n>', 'threads of the runtime', parseCount, Math.max(1, cpus().length))
+    .option('--threads <n>', 'threads of the runtime', parseThreads, Math.max(1, cpus().length))
     .option('--json', 'print the provenance record as JSON on stdout')
     .addHelpText(
       'after',
@@ -50,6 +50,8 @@ async function run(options: TrainCommandOptions): Promise<void> {
   const recipe: Recipe = options.steps ? { ...stated, steps: options.steps } : stated;
   const runDir = options.runDir ?? join('runs', recipe.name);
   const outDir = options.out ?? join('models', recipe.name);
+  await checkOutputFolder(outDir);
+  await checkOutputFolder(runDir);
   const progress = createProgress();
   const { signal, stop } = interruptSignal('stopping after this step and saving; press again to quit at once');
   try {

@@ -1,8 +1,9 @@
+import { basename, resolve } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 import type { MeasurementRecord, NotRunRecord } from '../core/measurement.ts';
 import { recordId } from '../core/measurement.ts';
 import { openDataset } from '../data/dataset-files.ts';
-import type { Split } from '../data/dataset-registry.ts';
+import { findDatasetEntry, type Split } from '../data/dataset-registry.ts';
 import { type SampleLimits, sampleWithin } from '../data/document-sample.ts';
 import type { TextDocument } from '../data/documents.ts';
 import type { TokenScorer } from '../runtime/token-scorer.ts';
@@ -33,6 +34,8 @@ export interface EvaluationOptions {
 
 export interface DatasetQuality {
   readonly records: readonly MeasurementRecord[];
+  /** Name of the text in the records and in provenance: that of the dataset with its split, or of the file. */
+  readonly text: string;
   /** sha256 of the text. */
   readonly sha256: string;
   readonly documents: number;
@@ -72,6 +75,7 @@ export async function evaluateDataset(
     ? `${losses.length} of ${chosen.total} documents, drawn at random with seed ${seed}`
     : `all ${losses.length} documents`;
   return {
+    text: dataset.split ? `${dataset.name}/${dataset.split}` : dataset.name,
     sha256: dataset.sha256,
     documents: losses.length,
     ...(chosen && { totalDocuments: chosen.total }),
@@ -112,6 +116,30 @@ export function unmeasuredQuality(
     status: 'notRun',
     reason: error.message,
   }));
+}
+
+/**
+ * The datasets of a list, each once. Records know a file by its name alone, so two files of one name are refused.
+ *
+ * @param namesOrPaths - Names of datasets or paths of text files.
+ * @throws {@link IteraError} `INVALID_ARGUMENT` for different files of one name.
+ */
+export function distinctDatasets(namesOrPaths: readonly string[]): readonly string[] {
+  const known = new Map<string, string>();
+  return namesOrPaths.filter((nameOrPath) => {
+    const path = findDatasetEntry(nameOrPath) ? nameOrPath : resolve(nameOrPath);
+    const name = basename(path);
+    const other = known.get(name);
+    known.set(name, path);
+    if (other !== undefined && other !== path) {
+      throw new IteraError(
+        'INVALID_ARGUMENT',
+        `Expected texts of different names, got ${other} and ${path}. Rename one, or evaluate them one at a time.`,
+        { name, paths: [other, path] },
+      );
+    }
+    return other === undefined;
+  });
 }
 
 /** Whether a dataset is missing through no fault of the caller, so that the rest of a report goes on without it. */

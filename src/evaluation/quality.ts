@@ -1,4 +1,5 @@
-import { type Conditions, type Metric, recordId, type ValueRecord } from '../core/measurement.ts';
+import { IteraError } from '../core/errors.ts';
+import { type Conditions, type MeasurementRecord, type Metric, recordId } from '../core/measurement.ts';
 import { bootstrapRatioInterval } from '../core/statistics.ts';
 import type { DocumentLoss } from './document-loss.ts';
 
@@ -24,28 +25,42 @@ export const qualityMetricUnits: readonly { readonly metric: Metric; readonly un
 
 /**
  * Bits per byte, word and token perplexity and nats per token of a text, each with a 95% bootstrap interval over
- * documents (none for a single document).
+ * documents (none for a single document). A perplexity beyond all numbers is listed as not run: one of a text almost
+ * without white space, such as a long line of code, is easily so per word.
  *
  * @param method - The scoring protocol in words; "bootstrap over documents" is added.
+ * @throws {@link IteraError} `RUNTIME_FAILED` if a loss is no finite number.
  */
 export function qualityRecords(
   losses: readonly DocumentLoss[],
   { subject, conditions, method, seed }: { subject: string; conditions: Conditions; method: string; seed: number },
-): ValueRecord[] {
+): MeasurementRecord[] {
   const nats = losses.reduce((sum, loss) => sum + loss.nats, 0);
+  if (!Number.isFinite(nats)) {
+    throw new IteraError(
+      'RUNTIME_FAILED',
+      `Expected finite losses, got ${nats}: the weights of ${subject} are too large for its arithmetic. ` +
+        'Go back to an earlier version of the model.',
+      { subject, nats },
+    );
+  }
   return qualityMetrics.map(({ metric, unit, per, transform }) => {
     const units = losses.reduce((sum, loss) => sum + loss[per], 0);
+    const base = { id: recordId(subject, metric, conditions), subject, metric, unit, conditions };
+    const value = transform(nats / units);
+    if (!Number.isFinite(value)) {
+      const reason = `It is beyond all numbers: the text has ${units} ${per} and needs ${Math.round(nats)} nats.`;
+      return { ...base, status: 'notRun', method, reason };
+    }
     const documents = losses.map((loss) => ({ numerator: loss.nats, denominator: loss[per] }));
     const interval = bootstrapRatioInterval(documents, { seed, confidence, transform });
+    // An end beyond all numbers cannot be stated either.
+    const stated = interval?.every(Number.isFinite) ? { interval, confidence } : {};
     return {
-      id: recordId(subject, metric, conditions),
-      subject,
-      metric,
-      unit,
-      conditions,
+      ...base,
       status: 'measured',
-      value: transform(nats / units),
-      ...(interval && { interval, confidence }),
+      value,
+      ...stated,
       n: losses.length,
       method: `${method}; interval by bootstrap over documents`,
     };

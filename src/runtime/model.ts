@@ -5,10 +5,10 @@ import { buildInferenceGraph } from '../models/inference-graph.ts';
 import { encodeOnnx } from '../onnx/encoding.ts';
 import { createTokenizer, type Tokenizer } from '../text/tokenizer.ts';
 import { type GenerateOptions, type GenerationPiece, type GenerationResult, generate } from './generation.ts';
+import { checkCount } from './option-check.ts';
 import { createSession, type SessionOptions } from './session.ts';
 import { createSessionEngine } from './session-engine.ts';
 import { createSuggester, type Suggestion, type SuggestOptions } from './suggestion.ts';
-import { createTokenScorer, type TokenScorer } from './token-scorer.ts';
 
 /** The parts of a model, wherever they were read from. */
 export interface ModelParts {
@@ -39,38 +39,32 @@ export interface Model {
    */
   generate(prompt: string, options?: GenerateOptions): AsyncGenerator<GenerationPiece, GenerationResult, undefined>;
   /**
-   * How likely a text is, token by token, after the end-of-text mark.
+   * How likely a text is, token by token, after the end-of-text mark. Each token is given all before it, however long
+   * the text is; memory does not grow with it.
    *
-   * @throws {@link IteraError} `TEXT_EMPTY`, `TEXT_INVALID_UTF8`, `ABORTED`.
+   * @throws {@link IteraError} `TEXT_EMPTY`, `TEXT_INVALID_UTF8`, `ABORTED`, `RUNTIME_FAILED`.
    */
   score(text: string, options?: { readonly signal?: AbortSignal }): Promise<TextScore>;
   /** Suggests how a text that is being typed goes on, in whole words; see {@link Suggestion}. */
   suggest(prefix: string, options?: SuggestOptions): Promise<Suggestion[]>;
-  /** Frees native memory; the model cannot be used afterwards. */
+  /** Frees native memory; using the model afterwards throws `RUNTIME_FAILED`, releasing it again does nothing. */
   release(): Promise<void>;
 }
 
 /**
  * Makes a model from its parts.
  *
- * @throws {@link IteraError} `TOKENIZER_INVALID`, `TOKENIZER_MISMATCH` if the tokenizer has tokens the model lacks,
- *   `WEIGHTS_MISMATCH`, `RUNTIME_FAILED`.
+ * @throws {@link IteraError} `INVALID_ARGUMENT` if `threads` is no count, `TOKENIZER_INVALID`, `TOKENIZER_MISMATCH` if
+ *   tokenizer and model have different numbers of tokens, `WEIGHTS_MISMATCH`, `RUNTIME_FAILED`.
  */
 export async function createModel(parts: ModelParts, options: SessionOptions = {}): Promise<Model> {
   const { config, weights } = parts;
-  const tokenizer = createTokenizer(parts.tokenizerJson, parts.tokenizerConfig);
-  if (tokenizer.vocabSize !== config.vocabSize) {
-    throw new IteraError(
-      'TOKENIZER_MISMATCH',
-      `Expected a tokenizer of ${config.vocabSize} tokens, got one of ${tokenizer.vocabSize}. Take both from one model folder.`,
-      { expected: config.vocabSize, got: tokenizer.vocabSize },
-    );
-  }
+  if (options.threads !== undefined) checkCount('threads', options.threads);
+  const tokenizer = createModelTokenizer(parts);
   const session = await createSession(encodeOnnx(buildInferenceGraph(config, weights)), options);
   const engine = createSessionEngine(session, config);
   const suggester = createSuggester(engine, tokenizer);
-  // Scoring has a graph of its own; most users never need it, so it is built on first use.
-  let scorer: Promise<TokenScorer> | undefined;
+  let released: Promise<void> | undefined;
 
   return {
     config,
@@ -80,15 +74,37 @@ export async function createModel(parts: ModelParts, options: SessionOptions = {
       throwIfAborted(signal);
       const tokenIds = tokenizer.encode(text);
       if (tokenIds.length === 0) throw new IteraError('TEXT_EMPTY', 'Expected a text to score, got an empty one.');
-      scorer ??= createTokenScorer(buildInferenceGraph(config, weights), config, options);
-      const [nats = new Float32Array(0)] = await (await scorer).score([Uint32Array.of(tokenizer.eosId, ...tokenIds)]);
-      const logProbs = nats.map((value) => -value);
+      const tokens = new Uint32Array(tokenIds.length + 1);
+      tokens[0] = tokenizer.eosId;
+      tokens.set(tokenIds, 1);
+      const logProbs = await engine.scoreTokens(tokens, signal);
       return { tokenIds, logProbs, totalLogProb: logProbs.reduce((sum, value) => sum + value, 0) };
     },
     suggest: (prefix, suggestOptions) => suggester.suggest(prefix, suggestOptions),
-    async release() {
-      await session.release();
-      await (await scorer)?.release();
+    release() {
+      released ??= session.release();
+      return released;
     },
   };
+}
+
+/**
+ * The tokenizer of a model's parts, made sure to belong to it.
+ *
+ * @throws {@link IteraError} `TOKENIZER_INVALID`, `TOKENIZER_MISMATCH`, as {@link createModel}.
+ */
+export function createModelTokenizer({
+  config,
+  tokenizerJson,
+  tokenizerConfig,
+}: Pick<ModelParts, 'config' | 'tokenizerJson' | 'tokenizerConfig'>): Tokenizer {
+  const tokenizer = createTokenizer(tokenizerJson, tokenizerConfig);
+  if (tokenizer.vocabSize !== config.vocabSize) {
+    throw new IteraError(
+      'TOKENIZER_MISMATCH',
+      `Expected a tokenizer of ${config.vocabSize} tokens, got one of ${tokenizer.vocabSize}. Take both from one model folder.`,
+      { expected: config.vocabSize, got: tokenizer.vocabSize },
+    );
+  }
+  return tokenizer;
 }

@@ -1,16 +1,23 @@
 import { stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { throwIfAborted } from '../core/errors.ts';
+import { join } from 'node:path';
+import { type IteraError, throwIfAborted } from '../core/errors.ts';
 import { type MeasurementRecord, recordId } from '../core/measurement.ts';
+import { openDataset } from '../data/dataset-files.ts';
 import type { Split } from '../data/dataset-registry.ts';
-import { defaultWindow, evaluateDataset, isUnavailable, unmeasuredQuality } from '../evaluation/dataset-quality.ts';
+import {
+  defaultWindow,
+  distinctDatasets,
+  evaluateDataset,
+  isUnavailable,
+  unmeasuredQuality,
+} from '../evaluation/dataset-quality.ts';
 import { buildInferenceGraph } from '../models/inference-graph.ts';
-import type { ModelProvenance } from '../models/model-card.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { countParameters } from '../models/parameters.ts';
-import type { Curve, Report, Sample } from '../report/report.ts';
+import type { Report, Sample } from '../report/report.ts';
 import { createModel, type Model } from '../runtime/model.ts';
 import { createTokenScorer } from '../runtime/token-scorer.ts';
+import { modelName, trainingCurves } from './model-facts.ts';
 import { describeProvenance } from './provenance.ts';
 
 export interface ValidationOptions {
@@ -37,16 +44,18 @@ const sampling = { temperature: 0.7, topP: 0.95, maxNewTokens: 120 } as const;
  * The main job: measures a model on every dataset that can be had, lets it write, and collects all of it as a report.
  * A dataset that is not on this machine is reported as not run.
  *
- * @throws {@link IteraError} `DATASET_UNKNOWN` and other faults of the caller's; `ABORTED`.
+ * @throws {@link IteraError} at once, for the caller's faults: `DATASET_UNKNOWN`, `INVALID_ARGUMENT` (a split that a
+ *   dataset lacks, files of one name), `FILE_CORRUPT`, `TEXT_EMPTY`; later what {@link evaluateDataset} throws; `ABORTED`.
  */
 export async function runValidation(folder: ModelFolder, options: ValidationOptions): Promise<Report> {
-  const { datasets, seed, threads, signal, onStage } = options;
+  const { seed, threads, signal, onStage } = options;
   const name = modelName(folder);
+  const datasets = await findDatasets(options);
   const total = datasets.length + 2;
   onStage?.('loading the model', 0, total);
   const model = await createModel(folder, { threads });
   try {
-    const quality = await measureQuality(folder, name, model, options, total);
+    const quality = await measureQuality(folder, name, model, datasets, options);
     onStage?.('writing samples', total - 1, total);
     const samples = await writeSamples(model, name, seed, signal);
     const hashes = { ...prefixKeys('model/', folder.sha256), ...quality.hashes };
@@ -66,38 +75,58 @@ export async function runValidation(folder: ModelFolder, options: ValidationOpti
   }
 }
 
+/** A dataset to be measured, or why it cannot be. */
+interface FoundDataset {
+  readonly dataset: string;
+  readonly absence?: IteraError;
+}
+
+/** Opens every dataset before any is scored, so that a fault shows at once and not after minutes. */
+async function findDatasets({ datasets, split, dataDir, signal }: ValidationOptions): Promise<FoundDataset[]> {
+  const found: FoundDataset[] = [];
+  for (const dataset of distinctDatasets(datasets)) {
+    try {
+      await openDataset(dataset, { split, ...(dataDir && { dataDir }), ...(signal && { signal }) });
+      found.push({ dataset });
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      found.push({ dataset, absence: error });
+    }
+  }
+  return found;
+}
+
 async function measureQuality(
   folder: ModelFolder,
   name: string,
   model: Model,
+  datasets: readonly FoundDataset[],
   options: ValidationOptions,
-  total: number,
 ) {
-  const { datasets, split, dataDir, fullText, seed, threads, signal, onStage } = options;
+  const { split, dataDir, fullText, seed, threads, signal, onStage } = options;
   const { config, weights } = folder;
   const records: MeasurementRecord[] = [];
   const hashes: Record<string, string> = {};
   const scorer = await createTokenScorer(buildInferenceGraph(config, weights), config, { threads });
   const evaluated = { name, variant: 'fp32', tokenizer: model.tokenizer, scorer, threads };
   try {
-    for (const [index, dataset] of datasets.entries()) {
+    for (const [index, { dataset, absence }] of datasets.entries()) {
       throwIfAborted(signal);
-      onStage?.(`scoring ${dataset}`, index + 1, total);
-      try {
-        const result = await evaluateDataset(dataset, evaluated, {
-          split,
-          ...defaultWindow,
-          ...(dataDir && { dataDir }),
-          ...(!fullText && { sample: sampleLimits }),
-          seed,
-          ...(signal && { signal }),
-        });
-        records.push(...result.records);
-        hashes[`dataset/${dataset}/${split}`] = result.sha256;
-      } catch (error) {
-        if (!isUnavailable(error)) throw error;
-        records.push(...unmeasuredQuality(dataset, evaluated, split, error));
+      onStage?.(`scoring ${dataset}`, index + 1, datasets.length + 2);
+      if (absence) {
+        records.push(...unmeasuredQuality(dataset, evaluated, split, absence));
+        continue;
       }
+      const result = await evaluateDataset(dataset, evaluated, {
+        split,
+        ...defaultWindow,
+        ...(dataDir && { dataDir }),
+        ...(!fullText && { sample: sampleLimits }),
+        seed,
+        ...(signal && { signal }),
+      });
+      records.push(...result.records);
+      hashes[`dataset/${result.text}`] = result.sha256;
     }
   } finally {
     await scorer.release();
@@ -115,11 +144,6 @@ async function writeSamples(model: Model, name: string, seed: number, signal?: A
     samples.push({ model: name, variant: 'fp32', prompt, text, seed, temperature, topP });
   }
   return samples;
-}
-
-/** The name a model folder gives itself, else the folder's own. */
-export function modelName(folder: ModelFolder): string {
-  return (folder.itera as Partial<ModelProvenance> | undefined)?.name ?? basename(folder.dir);
 }
 
 function describeModel({ config }: ModelFolder, name: string): Report['model'] {
@@ -166,19 +190,6 @@ async function sizeRecords({ config, dir }: ModelFolder, name: string): Promise<
     record('active_parameters', activePerToken, 'parameters', 'counted from the configuration'),
     record('size_bytes', file.size, 'bytes', 'size of model.safetensors'),
   ];
-}
-
-/** Training curves, where the model folder keeps them. */
-function trainingCurves({ itera }: ModelFolder): Curve[] {
-  const validation = (itera as Partial<ModelProvenance> | undefined)?.validation ?? [];
-  const names = [...new Set(validation.map((point) => point.name))];
-  return names.map((curve) => ({
-    name: curve,
-    unit: 'bits/byte',
-    points: validation
-      .filter((point) => point.name === curve)
-      .map(({ step, bitsPerByte }) => ({ step, value: bitsPerByte })),
-  }));
 }
 
 function describeProtocol({ fullText, seed, threads }: ValidationOptions): Report['protocol'] {

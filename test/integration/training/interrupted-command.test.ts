@@ -99,7 +99,7 @@ describe.concurrent('itera-lite train', { timeout: 120_000 }, () => {
   // Windows has no such signal to send: there, kill ends the process at once.
   it.skipIf(process.platform === 'win32')('saves on Ctrl-C, says how to go on, and does', async ({ expect }) => {
     const stopped = await signalInTheMiddle(startTraining('stopped'), 'stopped', 'SIGINT');
-    expect(stopped).toMatchObject({ code: 1, signal: null, stdout: '' });
+    expect(stopped).toMatchObject({ code: 130, signal: null, stdout: '' });
     expect(stopped.stderr).toContain('stopping after this step and saving');
     const [, step] = /ABORTED: Stopped at step (\d+) of 40\. Continue with --resume/.exec(stopped.stderr) ?? [];
     expect(Number(step)).toBeGreaterThanOrEqual(6);

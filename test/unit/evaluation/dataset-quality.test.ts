@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { IteraError } from '../../../src/core/errors.ts';
 import type { ValueRecord } from '../../../src/core/measurement.ts';
 import {
+  distinctDatasets,
   type EvaluatedModel,
   type EvaluationOptions,
   evaluateDataset,
@@ -90,6 +91,19 @@ describe('evaluateDataset', () => {
       code: 'DATASET_UNKNOWN',
     });
     await expect(evaluateDataset('tinystories', model, empty)).rejects.toSatisfy(isUnavailable);
+  });
+});
+
+describe('distinctDatasets', () => {
+  it('drops what is named twice, also by another spelling of its path', () => {
+    const list = ['stories', path, 'articles', join(folder, 'x', '..', 'own.txt'), 'stories'];
+    expect(distinctDatasets(list)).toEqual(['stories', path, 'articles']);
+  });
+
+  it('refuses two files that records could not tell apart', () => {
+    expect(() => distinctDatasets([path, join(folder, 'other', 'own.txt')])).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('own.txt and ') }),
+    );
   });
 });
 

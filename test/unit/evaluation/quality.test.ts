@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { metrics } from '../../../src/core/measurement.ts';
+import { metrics, type ValueRecord } from '../../../src/core/measurement.ts';
 import type { DocumentLoss } from '../../../src/evaluation/document-loss.ts';
 import { qualityMetricUnits, qualityRecords } from '../../../src/evaluation/quality.ts';
 
@@ -9,8 +9,9 @@ const losses: readonly DocumentLoss[] = [
   { nats: 45, tokens: 20, bytes: 90, words: 18 },
 ];
 const about = { subject: 'toy', conditions: { model: 'toy', dataset: 'a' }, method: 'scored once', seed: 1 };
+const measured = (given: readonly DocumentLoss[]) => qualityRecords(given, about) as ValueRecord[];
 const byMetric = (given: readonly DocumentLoss[] = losses) =>
-  new Map(qualityRecords(given, about).map((record) => [record.metric, record]));
+  new Map(measured(given).map((record) => [record.metric, record]));
 
 describe('qualityRecords', () => {
   it('divides all nats by all bytes, words or tokens of the original', () => {
@@ -22,7 +23,7 @@ describe('qualityRecords', () => {
   });
 
   it('gives every record an interval around its value, over documents', () => {
-    for (const record of qualityRecords(losses, about)) {
+    for (const record of measured(losses)) {
       const [low, high] = record.interval as readonly [number, number];
       expect(low).toBeLessThanOrEqual(record.value);
       expect(high).toBeGreaterThanOrEqual(record.value);
@@ -37,7 +38,7 @@ describe('qualityRecords', () => {
   });
 
   it('gives none where there is a single document', () => {
-    for (const record of qualityRecords(losses.slice(0, 1), about)) {
+    for (const record of measured(losses.slice(0, 1))) {
       expect(record).not.toHaveProperty('interval');
       expect(record).not.toHaveProperty('confidence');
       expect(record.n).toBe(1);
@@ -55,9 +56,34 @@ describe('qualityRecords', () => {
 
   it('depends on the seed in nothing but its intervals', () => {
     const [first, second] = [1, 2].map((seed) =>
-      qualityRecords(losses, { ...about, seed }).map(({ interval: _, ...rest }) => rest),
+      (qualityRecords(losses, { ...about, seed }) as ValueRecord[]).map(({ interval: _, ...rest }) => rest),
     );
     expect(first).toEqual(second);
     expect(qualityRecords(losses, about)).toEqual(qualityRecords(losses, about));
+  });
+
+  it('says that a perplexity is beyond all numbers instead of stating none', () => {
+    // One word of 2000 bytes, as a line of Chinese or of code has.
+    const long = { nats: 1500, tokens: 900, bytes: 2000, words: 1 };
+    const records = qualityRecords([long, { ...long, nats: 1600 }], about);
+    const word = records.find(({ metric }) => metric === 'word_perplexity');
+    expect(word).toMatchObject({ status: 'notRun', reason: expect.stringContaining('2 words and needs 3100 nats') });
+    expect(records.filter(({ status }) => status === 'measured')).toHaveLength(3);
+  });
+
+  it('states no interval that has an end beyond all numbers', () => {
+    const word = byMetric([
+      { nats: 1500, tokens: 900, bytes: 2000, words: 2 },
+      { nats: 10, tokens: 900, bytes: 2000, words: 1 },
+    ]).get('word_perplexity');
+    expect(word?.value).toBe(Math.exp(1510 / 3));
+    expect(word).not.toHaveProperty('interval');
+    expect(word).not.toHaveProperty('confidence');
+  });
+
+  it.each([NaN, Infinity])('refuses a loss of %s', (nats) => {
+    expect(() => qualityRecords([...losses, { nats, tokens: 1, bytes: 1, words: 1 }], about)).toThrow(
+      expect.objectContaining({ code: 'RUNTIME_FAILED' }),
+    );
   });
 });

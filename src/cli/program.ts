@@ -1,0 +1,77 @@
+import { Command, CommanderError } from 'commander';
+import { IteraError } from '../core/errors.ts';
+import { packageVersion } from './package-version.ts';
+
+/** Exit codes, as documented in the README. */
+const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+
+interface Verb {
+  readonly summary: string;
+  /** Loads the command; only the one that is asked for, because some need large libraries. */
+  readonly load: () => Promise<Command>;
+}
+
+const verbs: Readonly<Record<string, Verb>> = {
+  run: {
+    summary: "validate a model on real text and write one report (the package's main job)",
+    load: async () => (await import('./run.ts')).runCommand(),
+  },
+  train: {
+    summary: 'train a model from a recipe and write its folder',
+    load: async () => (await import('./train.ts')).trainCommand(),
+  },
+  evaluate: {
+    summary: 'measure how well a model predicts a text, every token of it',
+    load: async () => (await import('./evaluate.ts')).evaluateCommand(),
+  },
+  generate: {
+    summary: 'continue a text',
+    load: async () => (await import('./generate.ts')).generateCommand(),
+  },
+  datasets: {
+    summary: 'list the named datasets and where they are on this machine',
+    load: async () => (await import('./datasets.ts')).datasetsCommand(),
+  },
+};
+
+/**
+ * Runs the command line: results go to stdout, everything else to stderr.
+ *
+ * @param args - What follows the program's name.
+ * @returns The exit code.
+ */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  try {
+    const program = await createProgram(args);
+    await program.parseAsync(args, { from: 'user' });
+    return exitCodes.done;
+  } catch (error) {
+    return report(error);
+  }
+}
+
+async function createProgram(args: readonly string[]): Promise<Command> {
+  const program = new Command('itera-lite')
+    .description('Train, compress, prove, ship and keep improving very small language models on a CPU.')
+    .version(packageVersion)
+    .configureHelp({ subcommandTerm: (command) => command.name() });
+  for (const [name, { summary, load }] of Object.entries(verbs)) {
+    // A verb that no argument names cannot run: its name and summary are enough for the list in the help.
+    const command = args.includes(name) ? await load() : new Command(name);
+    program.addCommand(command.description(summary));
+  }
+  for (const command of [program, ...program.commands]) command.exitOverride().showHelpAfterError();
+  return program;
+}
+
+function report(error: unknown): number {
+  // Commander has already written what is wrong, or the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  if (error instanceof IteraError) {
+    process.stderr.write(`${error.code}: ${error.message}\n`);
+    if (error.code === 'ABORTED') return exitCodes.interrupted;
+    return error.code === 'INVALID_ARGUMENT' ? exitCodes.usage : exitCodes.failed;
+  }
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  return exitCodes.failed;
+}
