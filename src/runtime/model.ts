@@ -40,7 +40,7 @@ export interface Model {
   generate(prompt: string, options?: GenerateOptions): AsyncGenerator<GenerationPiece, GenerationResult, undefined>;
   /**
    * How likely a text is, token by token, after the end-of-text mark. Each token is given all before it, however long
-   * the text is; memory does not grow with it.
+   * the text is: it is run in parts, so that the logits of a long text are never held all at once.
    *
    * @throws {@link IteraError} `TEXT_EMPTY`, `TEXT_INVALID_UTF8`, `ABORTED`, `RUNTIME_FAILED`.
    */

@@ -1,0 +1,49 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { vi } from 'vitest';
+import { runProgram } from '../../../src/cli/program.ts';
+
+/** What a command line left behind. */
+export interface Ended {
+  /** Absent where a signal ended the process. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command line in this process, without any data folder but a named one. */
+export async function command(...args: readonly string[]): Promise<Ended> {
+  const written = { stdout: '', stderr: '' };
+  const keep = (name: 'stdout' | 'stderr') =>
+    vi.spyOn(process[name], 'write').mockImplementation((chunk) => {
+      written[name] += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
+      return true;
+    });
+  const spies = [keep('stdout'), keep('stderr')];
+  vi.stubEnv('ITERA_DATA_DIR', undefined);
+  try {
+    return { code: await runProgram(args), ...written };
+  } finally {
+    vi.unstubAllEnvs();
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+/** Starts a command line in a process of its own, as users do. */
+export function startProcess(...args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
+  const { ITERA_DATA_DIR: _, ...env } = process.env;
+  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], {
+    cwd: fileURLToPath(new URL('../../..', import.meta.url)),
+    env,
+  });
+  const written = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].on('data', (block: Buffer) => {
+      written[name] += block.toString();
+    });
+  }
+  const ended = new Promise<Ended>((resolve) => {
+    child.on('close', (code) => resolve({ code, ...written }));
+  });
+  return { child, ended };
+}

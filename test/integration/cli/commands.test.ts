@@ -1,0 +1,204 @@
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { MeasurementRecord, RecordSet } from '../../../src/core/measurement.ts';
+import type { Report } from '../../../src/report/report.ts';
+import { readReport } from '../../../src/report/report-files.ts';
+import { command, type Ended } from './command-line.ts';
+
+const bundled = fileURLToPath(new URL('../../../models/itera-lite-micro', import.meta.url));
+
+let dir: string;
+let text: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'itera-cli-'));
+  text = join(dir, 'own.txt');
+  const documents = ['The dog sat.', 'A girl named Ann had a red ball.', 'It was cold, so he went home.'];
+  await writeFile(text, documents.join('\n<|endoftext|>\n'));
+});
+afterAll(() => rm(dir, { recursive: true }));
+
+const parse = (stdout: string): RecordSet => JSON.parse(stdout) as RecordSet;
+
+const valueOf = (records: readonly MeasurementRecord[], metric: string): number => {
+  const record = records.find((candidate) => candidate.metric === metric);
+  if (record?.status !== 'measured') throw new Error(`${metric} was not measured.`);
+  return record.value;
+};
+
+describe('itera-lite run, without data', () => {
+  let ended: Ended;
+  let report: Report;
+  const out = (): string => join(dir, 'reports', 'first');
+  beforeAll(async () => {
+    ended = await command('run', '--out', out());
+    report = await readReport(join(out(), 'report.json'));
+  });
+
+  it('ends well, with results on stdout and all else on stderr', () => {
+    expect(ended.code).toBe(0);
+    expect(ended.stdout).toMatch(/^Validation of itera-lite-micro\n/);
+    expect(ended.stdout).toMatch(/stories.*test.*\d\.\d+ \[\d\.\d+, \d\.\d+\]/);
+    expect(ended.stdout).toMatch(/Sample: Once upon a time/);
+    expect(ended.stderr).toContain(`Report: ${join(out(), 'index.html')}\n`);
+    expect(ended.stdout).not.toContain('stages');
+  });
+
+  it('tells of each dataset that is absent how to provide it', () => {
+    for (const name of ['tinystories', 'wikitext-2']) {
+      const records = report.records.filter(({ conditions }) => conditions.dataset === name);
+      expect(records.length).toBeGreaterThan(0);
+      for (const record of records) {
+        expect(record).toMatchObject({ status: 'notRun', reason: expect.stringContaining('ITERA_DATA_DIR') });
+      }
+      expect(ended.stdout).toMatch(new RegExp(`Not run: .*${name}.*save it as <folder>/${name}/test\\.txt`));
+    }
+  });
+
+  it('measures the bundled texts', () => {
+    for (const name of ['stories', 'articles']) {
+      const records = report.records.filter(({ conditions }) => conditions.dataset === name);
+      expect(valueOf(records, 'bits_per_byte')).toBeGreaterThan(0.5);
+      expect(valueOf(records, 'bits_per_byte')).toBeLessThan(8);
+      expect(report.provenance.hashes).toHaveProperty([`dataset/${name}/test`]);
+    }
+  });
+
+  it('leaves a whole report behind', async () => {
+    expect((await readdir(out())).sort()).toEqual(['charts', 'index.html', 'report.json', 'report.md']);
+    expect(await readFile(join(out(), 'index.html'), 'utf8')).toContain('Validation of itera-lite-micro');
+    expect(await readFile(join(out(), 'report.md'), 'utf8')).toMatch(/^# Validation of itera-lite-micro/m);
+    expect(report.samples.map(({ prompt }) => prompt)).toContain('Once upon a time');
+  });
+});
+
+describe('itera-lite run', () => {
+  it('prints nothing but the records with --json, the same numbers every time', async () => {
+    const given = ['run', '--dataset', text, '--out', join(dir, 'json'), '--seed', '9', '--json'];
+    const { code, stdout } = await command(...given, '--threads', '1');
+    expect(code).toBe(0);
+    const { schemaVersion, provenance, records, ...rest } = parse(stdout);
+    expect(rest).toEqual({});
+    expect(schemaVersion).toBe(1);
+    expect(provenance).toMatchObject({ seed: 9, threads: 1, hashes: { 'dataset/own.txt': expect.any(String) } });
+    expect((await readReport(join(dir, 'json', 'report.json'))).records).toEqual(records);
+    expect(parse((await command(...given, '--threads', '1', '--full-text')).stdout).records).toEqual(records);
+  });
+
+  it('scores by default the datasets that have the split', async () => {
+    const { code, stdout } = await command('run', '--split', 'valid', '--out', join(dir, 'valid'), '--json');
+    expect(code).toBe(0);
+    const datasets = new Set(parse(stdout).records.map(({ conditions }) => conditions.dataset));
+    expect([...datasets]).toEqual([undefined, 'tinystories', 'wikitext-2']);
+  });
+});
+
+describe('itera-lite evaluate', () => {
+  it('prints records of a text file with --json', async () => {
+    const { code, stdout, stderr } = await command('evaluate', '--dataset', text, '--threads', '1', '--json');
+    expect(code).toBe(0);
+    expect(stderr).not.toContain('Error');
+    const { schemaVersion, provenance, records } = parse(stdout);
+    expect(schemaVersion).toBe(1);
+    expect(Object.keys(provenance.hashes)).toEqual(
+      expect.arrayContaining(['model/model.safetensors', 'dataset/own.txt']),
+    );
+    expect(records.map(({ metric }) => metric)).toEqual([
+      'bits_per_byte',
+      'word_perplexity',
+      'token_perplexity',
+      'nats_per_token',
+    ]);
+    expect(records[0]).toMatchObject({ n: 3, conditions: { dataset: 'own.txt', contextLength: 512, stride: 256 } });
+    expect(valueOf(records, 'token_perplexity')).toBeCloseTo(Math.exp(valueOf(records, 'nats_per_token')), 6);
+  });
+
+  it('gives each of several texts its own records, and a table without --json', async () => {
+    const other = join(dir, 'other.txt');
+    await writeFile(other, 'She ran to the big tree.');
+    const { code, stdout } = await command('evaluate', '--dataset', text, '--dataset', other, '--dataset', text);
+    expect(code).toBe(0);
+    expect(stdout.match(/│ own\.txt/g)).toHaveLength(1);
+    expect(stdout.match(/│ other\.txt/g)).toHaveLength(1);
+    expect(stdout).toContain('Bits per byte');
+  });
+
+  it('keeps the numbers in the model folder with --save, replacing those of the same thing', async () => {
+    const model = join(dir, 'model');
+    await cp(bundled, model, { recursive: true });
+    const before = await readFile(join(model, 'model.safetensors'));
+    const line = ['evaluate', '--model', model, '--dataset', text, '--threads', '1', '--save', '--json'];
+    const { code, stdout } = await command(...line);
+    expect(code).toBe(0);
+    await command(...line);
+    const itera = JSON.parse(await readFile(join(model, 'itera.json'), 'utf8')) as {
+      measurements: MeasurementRecord[];
+    };
+    const saved = itera.measurements.filter(({ conditions }) => conditions.dataset === 'own.txt');
+    expect(saved).toEqual(parse(stdout).records);
+    expect(await readFile(join(model, 'README.md'), 'utf8')).toContain('own.txt');
+    expect((await readFile(join(model, 'model.safetensors'))).equals(before)).toBe(true);
+  });
+
+  it('measures a folder of other software under the name of the folder', async () => {
+    const model = join(dir, 'foreign');
+    await cp(bundled, model, { recursive: true });
+    await rm(join(model, 'itera.json'));
+    const { code, stdout } = await command('evaluate', '--model', `${model}/`, '--dataset', text, '--json');
+    expect(code).toBe(0);
+    expect(parse(stdout).records[0]).toMatchObject({ subject: 'foreign', conditions: { model: 'foreign' } });
+  });
+});
+
+describe('itera-lite generate', () => {
+  const greedy = ['generate', 'Once upon a time', '--temperature', '0', '--max-new-tokens', '12'];
+
+  it('prints the text, and with --json the same with its tokens', async () => {
+    const plain = await command(...greedy);
+    const json = await command(...greedy, '--json');
+    expect([plain.code, json.code, plain.stderr, json.stderr]).toEqual([0, 0, '', '']);
+    const { prompt, text: written, tokens, finish } = JSON.parse(json.stdout);
+    expect(plain.stdout).toBe(`${prompt}${written}\n`);
+    expect(prompt).toBe('Once upon a time');
+    expect(tokens).toHaveLength(finish.newTokens);
+    for (const token of tokens) expect(token).toEqual({ id: expect.any(Number), logProb: expect.any(Number) });
+    expect(json.stdout.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('repeats a text by its seed, and ends before a stop text', async () => {
+    const line = ['generate', '--seed', '4', '--max-new-tokens', '20', '--json'];
+    const [first, second] = [await command(...line), await command(...line)];
+    expect(first.stdout).toBe(second.stdout);
+    const { text: written } = JSON.parse(first.stdout) as { text: string };
+    const stop = written.slice(5, 8);
+    const stopped = JSON.parse((await command(...line, '--stop', 'never met', '--stop', stop)).stdout);
+    expect(stopped).toMatchObject({
+      text: written.slice(0, written.indexOf(stop)),
+      finish: { finishReason: 'stop', stop },
+    });
+  });
+});
+
+describe('itera-lite datasets', () => {
+  it('lists what there is and where', async () => {
+    const data = join(dir, 'data');
+    await mkdir(join(data, 'wikitext-2'), { recursive: true });
+    await writeFile(join(data, 'wikitext-2', 'valid.txt'), 'text');
+    const json = await command('datasets', '--data-dir', data, '--json');
+    expect([json.code, json.stderr]).toEqual([0, '']);
+    const listings = JSON.parse(json.stdout) as {
+      entry: { name: string };
+      splits: { split: string; path?: string }[];
+    }[];
+    expect(listings.map(({ entry }) => entry.name)).toEqual(['stories', 'articles', 'tinystories', 'wikitext-2']);
+    const found = listings.flatMap(({ splits }) => splits.flatMap(({ path }) => path ?? []));
+    expect(found).toHaveLength(3);
+    expect(found).toContain(join(data, 'wikitext-2', 'valid.txt'));
+    const plain = await command('datasets', '--data-dir', data);
+    expect([plain.code, plain.stderr]).toEqual([0, '']);
+    for (const path of found) expect(plain.stdout).toContain(path);
+    expect(plain.stdout.match(/not on this machine/g)).toHaveLength(5);
+  });
+});

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { packageVersion } from '../../../src/cli/package-version.ts';
+import { command } from './command-line.ts';
+
+const verbs = ['run', 'train', 'evaluate', 'generate', 'datasets'];
+
+describe('itera-lite', () => {
+  it('lists its commands on --help', async () => {
+    const { code, stdout, stderr } = await command('--help');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    for (const verb of verbs) expect(stdout).toMatch(new RegExp(`^ {2}${verb} +\\S.* \\S`, 'm'));
+  });
+
+  it.each(['--version', '-V'])('prints its version alone on %s', async (option) => {
+    expect(await command(option)).toEqual({ code: 0, stdout: `${packageVersion}\n`, stderr: '' });
+  });
+
+  it.each(
+    verbs.flatMap((verb) => [
+      [verb, '--help'],
+      ['help', verb],
+    ]),
+  )('explains: %s %s', async (...args) => {
+    const verb = args.find((name) => verbs.includes(name));
+    const { code, stdout, stderr } = await command(...args);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain(`Usage: itera-lite ${verb}`);
+    const examples = stdout.slice(stdout.search(/^Examples?:$/m)).match(new RegExp(`^ .*itera-lite ${verb}.*$`, 'gm'));
+    expect(examples?.length).toBeGreaterThanOrEqual(1);
+    // An example that names an option which does not exist would mislead.
+    for (const [option] of (examples ?? []).join('\n').matchAll(/--[a-z-]+/g)) {
+      expect(stdout.slice(0, stdout.search(/^Examples?:$/m))).toContain(`  ${option}`);
+    }
+  });
+});
+
+describe('wrong usage exits with 2, says what is wrong on stderr and how it is used, and writes nothing on stdout', () => {
+  it.each<[line: string, says: RegExp]>([
+    ['', /^Usage: itera-lite/],
+    ['evalute', /unknown command 'evalute'[^]*Did you mean evaluate\?[^]*Usage: itera-lite/],
+    ['--frobnicate', /unknown option '--frobnicate'[^]*Usage: itera-lite/],
+    ['run --modle x', /unknown option '--modle'[^]*Did you mean --model\?[^]*Usage: itera-lite run/],
+    ['run stories', /too many arguments[^]*Usage: itera-lite run/],
+    ['run --split dev', /argument 'dev' is invalid[^]*train, valid, test/],
+    ['run --threads 0', /'--threads <n>' argument '0' is invalid. Expected a whole number from 1/],
+    ['run --threads 100000', /Expected a whole number from 1 to 1024/],
+    ['run --seed -1', /Expected a whole number from 0/],
+    ['run --seed 1.5', /Expected a whole number from 0/],
+    ['run --model', /'--model <dir>' argument missing/],
+    ['evaluate', /required option '--dataset <name\|file>' not specified[^]*Usage: itera-lite evaluate/],
+    ['evaluate --dataset stories --context none', /'--context <n>' argument 'none' is invalid/],
+    ['evaluate --dataset stories --stride 0', /'--stride <n>' argument '0' is invalid/],
+    ['generate Once --top-k 0', /'--top-k <n>' argument '0' is invalid/],
+    ['generate Once --max-new-tokens -5', /'--max-new-tokens <n>' argument '-5' is invalid/],
+    ['generate Once --temperature warm', /'--temperature <x>' argument 'warm' is invalid. Expected a number/],
+    ['generate Once upon', /too many arguments/],
+    ['train', /required option '--recipe <file>' not specified/],
+    ['train --recipe none.json --steps 0', /'--steps <n>' argument '0' is invalid/],
+    ['datasets --jsn', /unknown option '--jsn'[^]*Usage: itera-lite datasets/],
+  ])('%s', async (line, says) => {
+    const { code, stdout, stderr } = await command(...line.split(' ').filter((word) => word !== ''));
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(says);
+    expect(stderr).not.toMatch(/^ +at /m);
+  });
+
+  it.each<[line: string, says: RegExp]>([
+    [
+      'generate Once --temperature -1',
+      /^INVALID_ARGUMENT: Option temperature: expected a number of at least 0, got -1/,
+    ],
+    ['generate Once --top-p 1.5', /^INVALID_ARGUMENT: Option topP: expected .*, got 1\.5/],
+    ['generate Once --min-p -0.1', /^INVALID_ARGUMENT: Option minP: /],
+    ['generate Once --repetition-penalty 0', /^INVALID_ARGUMENT: Option repetitionPenalty: /],
+    ['evaluate --dataset stories --context 64 --stride 65', /^INVALID_ARGUMENT: Expected contextLength, stride/],
+    [
+      'evaluate --dataset stories --split valid',
+      /^INVALID_ARGUMENT: Expected a split of stories \(test\), got "valid"/,
+    ],
+    ['run --dataset articles --split train', /^INVALID_ARGUMENT: Expected a split of articles/],
+  ])('%s', async (line, says) => {
+    const { code, stdout, stderr } = await command(...line.split(' '));
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(says);
+  });
+});

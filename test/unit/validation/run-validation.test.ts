@@ -1,0 +1,189 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { NotRunRecord, ValueRecord } from '../../../src/core/measurement.ts';
+import { createRandom } from '../../../src/core/random.ts';
+import type { ModelFolder } from '../../../src/models/model-folder-file.ts';
+import type { Report } from '../../../src/report/report.ts';
+import { parseReport } from '../../../src/report/report-schema.ts';
+import { defaultModel, loadModel, openModel } from '../../../src/runtime/load-model-file.ts';
+import { runValidation, type ValidationOptions } from '../../../src/validation/run-validation.ts';
+
+let dir: string;
+let folder: ModelFolder;
+let options: ValidationOptions;
+let report: Report;
+const stages: [string, number, number][] = [];
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'itera-validation-'));
+  // More documents than a sample takes, each so short that all are soon scored.
+  const documents = Array.from({ length: 420 }, (_, index) => `Tom has ${index} cats.`);
+  await writeFile(join(dir, 'cats.txt'), documents.join('\n<|endoftext|>\n'));
+  folder = await openModel(defaultModel);
+  options = {
+    version: '1.2.3',
+    datasets: [join(dir, 'cats.txt'), 'wikitext-2'],
+    split: 'test',
+    dataDir: dir,
+    fullText: false,
+    seed: 7,
+    threads: 1,
+  };
+  report = await runValidation(folder, { ...options, onStage: (...stage) => stages.push(stage) });
+});
+afterAll(() => rm(dir, { recursive: true }));
+
+const measured = ({ records }: Report, metric: string): ValueRecord =>
+  records.find((record) => record.metric === metric && record.status === 'measured') as ValueRecord;
+
+describe('runValidation', () => {
+  it('makes a report that reads back the same', () => {
+    expect(parseReport(JSON.stringify(report))).toEqual(report);
+    expect(report).toMatchObject({ schemaVersion: 1, kind: 'validation', model: { name: 'itera-lite-micro' } });
+  });
+
+  it('measures quality, size and parameters', () => {
+    expect(measured(report, 'bits_per_byte').conditions).toMatchObject({
+      model: 'itera-lite-micro',
+      variant: 'fp32',
+      dataset: 'cats.txt',
+      threads: 1,
+      text: 'sample',
+    });
+    expect(measured(report, 'bits_per_byte').value).toBeGreaterThan(0);
+    expect(measured(report, 'token_perplexity').value).toBeGreaterThan(1);
+    expect(measured(report, 'size_bytes').value).toBeGreaterThan(4 * measured(report, 'parameters').value);
+    expect(measured(report, 'active_parameters').value).toBeLessThan(measured(report, 'parameters').value);
+    expect(report.model.parameters).toBe(measured(report, 'parameters').value);
+  });
+
+  it('states the sample it drew and how to score all', () => {
+    expect(measured(report, 'bits_per_byte').n).toBe(400);
+    expect(measured(report, 'bits_per_byte').method).toContain('400 of 420 documents, drawn at random with seed 7');
+    const scoring = report.protocol.find(({ name }) => name === 'Scoring')?.text;
+    expect(scoring).toMatch(/random sample is scored \(seed 7\): at most 400 documents.*--full-text scores all\./);
+  });
+
+  it('lists an absent dataset as not run, with how to provide it', () => {
+    const missing = report.records.filter((record): record is NotRunRecord => record.status === 'notRun');
+    expect(missing.map(({ metric }) => metric)).toEqual([
+      'bits_per_byte',
+      'word_perplexity',
+      'token_perplexity',
+      'nats_per_token',
+    ]);
+    for (const { conditions, reason } of missing) {
+      expect(conditions).toMatchObject({ dataset: 'wikitext-2', split: 'test' });
+      expect(reason).toMatch(/save it as <folder>\/wikitext-2\/test\.txt and name the folder with --data-dir or/);
+    }
+  });
+
+  it('names all it depends on by its sha256', () => {
+    const { hashes } = report.provenance;
+    expect(Object.keys(hashes)).toEqual(
+      expect.arrayContaining([
+        'model/config.json',
+        'model/model.safetensors',
+        'model/tokenizer.json',
+        'dataset/cats.txt',
+      ]),
+    );
+    for (const hash of Object.values(hashes)) expect(hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(hashes['model/model.safetensors']).toBe(folder.sha256['model.safetensors']);
+    expect(report.provenance).toMatchObject({ iteraLite: '1.2.3', seed: 7, threads: 1 });
+  });
+
+  it('keeps the text that the stated seed and sampling give after each prompt', async () => {
+    expect(report.samples.length).toBeGreaterThanOrEqual(3);
+    expect(new Set(report.samples.map(({ prompt }) => prompt)).size).toBe(report.samples.length);
+    const model = await loadModel();
+    const [{ prompt, text, seed, temperature, topP }] = report.samples as [Report['samples'][number]];
+    let again = '';
+    for await (const piece of model.generate(prompt, { seed, temperature, topP, maxNewTokens: 120 }))
+      again += piece.text;
+    await model.release();
+    expect(text).toBe(again);
+  });
+
+  it('tells its stages in order, each once', () => {
+    expect(stages.map(([stage]) => stage)).toEqual([
+      'loading the model',
+      `scoring ${join(dir, 'cats.txt')}`,
+      'scoring wikitext-2',
+      'writing samples',
+    ]);
+    expect(stages.map(([, index]) => index)).toEqual([0, 1, 2, 3]);
+    expect(stages.every(([, , total]) => total === 4)).toBe(true);
+  });
+
+  it('gives the same numbers again, and others for another sample', async () => {
+    const only = { ...options, datasets: options.datasets.slice(0, 1) };
+    const again = await runValidation(folder, only);
+    expect(again.records).toEqual(report.records.filter(({ status }) => status !== 'notRun'));
+    expect(again.samples).toEqual(report.samples);
+    const other = await runValidation(folder, { ...only, seed: 8 });
+    expect(measured(other, 'bits_per_byte').value).not.toBe(measured(report, 'bits_per_byte').value);
+  });
+
+  it('scores every document where the full text is asked for, and says so', async () => {
+    const all = await runValidation(folder, { ...options, datasets: options.datasets.slice(0, 1), fullText: true });
+    expect(measured(all, 'bits_per_byte')).toMatchObject({ n: 420, conditions: { text: 'whole' } });
+    expect(measured(all, 'bits_per_byte').method).toContain('every token of all 420 documents');
+    expect(all.protocol.find(({ name }) => name === 'Scoring')?.text).toContain('Every document is scored.');
+  });
+
+  it('measures a dataset once, however often it is named', async () => {
+    const path = join(dir, 'short.txt');
+    await writeFile(path, 'A cat sat. A dog ran.');
+    const { records } = await runValidation(folder, {
+      ...options,
+      datasets: [path, join(dir, '.', 'short.txt'), path],
+    });
+    expect(records.filter(({ metric }) => metric === 'bits_per_byte')).toHaveLength(1);
+  });
+
+  it('reports a text of one endless word, whose word perplexity is beyond all numbers', async () => {
+    const path = join(dir, 'word.txt');
+    const random = createRandom(1, 1);
+    const letters = Array.from({ length: 2000 }, () => String.fromCharCode(0x61 + random.integer(26)));
+    await writeFile(path, letters.join(''));
+    const found = await runValidation(folder, { ...options, datasets: [path] });
+    expect(parseReport(JSON.stringify(found))).toEqual(found);
+    expect(found.records.find(({ metric }) => metric === 'word_perplexity')?.status).toBe('notRun');
+  });
+});
+
+describe('runValidation stops before any work', () => {
+  const refuses = async (change: Partial<ValidationOptions>, code: string): Promise<void> => {
+    const begun: string[] = [];
+    const onStage = (stage: string) => begun.push(stage);
+    await expect(runValidation(folder, { ...options, onStage, ...change })).rejects.toMatchObject({ code });
+    expect(begun).toEqual([]);
+  };
+
+  it('for an unknown dataset', () => refuses({ datasets: ['stories', join(dir, 'none.txt')] }, 'DATASET_UNKNOWN'));
+
+  it('for a split that a dataset lacks', () => refuses({ datasets: ['stories'], split: 'valid' }, 'INVALID_ARGUMENT'));
+
+  it('for an empty text', async () => {
+    await writeFile(join(dir, 'empty.txt'), '');
+    await refuses({ datasets: [join(dir, 'empty.txt')] }, 'TEXT_EMPTY');
+  });
+
+  it('for two texts of one name', () =>
+    refuses({ datasets: [join(dir, 'cats.txt'), join(dir, 'other', 'cats.txt')] }, 'INVALID_ARGUMENT'));
+
+  it('when it was aborted', () =>
+    refuses({ datasets: [join(dir, 'cats.txt')], signal: AbortSignal.abort() }, 'ABORTED'));
+});
+
+describe('runValidation', () => {
+  it('stops within a stage when aborted', async () => {
+    const controller = new AbortController();
+    const onStage = (stage: string) => stage.startsWith('writing') && controller.abort();
+    const ended = runValidation(folder, { ...options, datasets: [], onStage, signal: controller.signal });
+    await expect(ended).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+});
