@@ -22,7 +22,7 @@ afterAll(() => rm(dir, { recursive: true }));
 
 const parse = (stdout: string): RecordSet => JSON.parse(stdout) as RecordSet;
 
-const valueOf = (records: readonly MeasurementRecord[], metric: string): number => {
+const measuredValue = (records: readonly MeasurementRecord[], metric: string): number => {
   const record = records.find((candidate) => candidate.metric === metric);
   if (record?.status !== 'measured') throw new Error(`${metric} was not measured.`);
   return record.value;
@@ -60,8 +60,8 @@ describe('itera-lite run, without data', () => {
   it('measures the bundled texts', () => {
     for (const name of ['stories', 'articles']) {
       const records = report.records.filter(({ conditions }) => conditions.dataset === name);
-      expect(valueOf(records, 'bits_per_byte')).toBeGreaterThan(0.5);
-      expect(valueOf(records, 'bits_per_byte')).toBeLessThan(8);
+      expect(measuredValue(records, 'bits_per_byte')).toBeGreaterThan(0.5);
+      expect(measuredValue(records, 'bits_per_byte')).toBeLessThan(8);
       expect(report.provenance.hashes).toHaveProperty([`dataset/${name}/test`]);
     }
   });
@@ -112,7 +112,10 @@ describe('itera-lite evaluate', () => {
       'nats_per_token',
     ]);
     expect(records[0]).toMatchObject({ n: 3, conditions: { dataset: 'own.txt', contextLength: 512, stride: 256 } });
-    expect(valueOf(records, 'token_perplexity')).toBeCloseTo(Math.exp(valueOf(records, 'nats_per_token')), 6);
+    expect(measuredValue(records, 'token_perplexity')).toBeCloseTo(
+      Math.exp(measuredValue(records, 'nats_per_token')),
+      6,
+    );
   });
 
   it('gives each of several texts its own records, and a table without --json', async () => {

@@ -179,8 +179,8 @@ describe('runValidation stops before any work', () => {
     refuses({ datasets: [join(dir, 'cats.txt')], signal: AbortSignal.abort() }, 'ABORTED'));
 });
 
-describe('runValidation', () => {
-  it('stops within a stage when aborted', async () => {
+describe('runValidation in the middle', () => {
+  it('stops when aborted', async () => {
     const controller = new AbortController();
     const onStage = (stage: string) => stage.startsWith('writing') && controller.abort();
     const ended = runValidation(folder, { ...options, datasets: [], onStage, signal: controller.signal });
