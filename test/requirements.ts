@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 
 /** The Python that parity tests run: `ITERA_PYTHON`, or the system's. */
-export const python = process.env['ITERA_PYTHON'] ?? '/usr/bin/python3';
+const python = process.env['ITERA_PYTHON'] ?? '/usr/bin/python3';
 
 /** What some tests need beyond `npm ci`: how to look for it, and how to provide it. Looking throws if it is absent. */
 const requirements = {
