@@ -4,7 +4,10 @@
  *
  *   npx tsx benchmarks/training-throughput.ts [--presets micro,small] [--threads 1,2] [--rounds 8] [--json]
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpus, loadavg } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { createRandom } from '../src/core/random.ts';
 import { median, quantile } from '../src/core/statistics.ts';
@@ -124,27 +127,48 @@ async function compare(preset: string, threads: number, rounds: number) {
   });
 }
 
-const info = startPeer();
-const { torch, blas } = await info.ask<{ torch: string; blas: unknown }>({ cmd: 'info' });
-info.close();
-const machine = { cpu: cpus()[0]?.model, cores: cpus().length, load: loadavg()[0], node: process.version, torch, blas };
-if (!values.json) process.stdout.write(`${JSON.stringify(machine)}\n`);
-const results = [];
-for (const preset of values.presets.split(',')) {
-  for (const threads of values.threads.split(',').map(Number)) {
-    const rows = await compare(preset, threads, Number(values.rounds));
-    results.push(...rows);
-    if (values.json) continue;
-    for (const row of rows) {
-      process.stdout.write(
-        `${preset} ${threads} thread(s)  ${row.side.padEnd(14)} median ${row.tokensPerSecond.toFixed(0)} tok/s  best ` +
-          `${row.bestTokensPerSecond.toFixed(0)}  ours is ${row.oursFasterBy.toFixed(2)} times as fast ` +
-          `(quartiles ${row.oursFasterByQuartiles.map((end) => end.toFixed(2)).join(' to ')})\n`,
-      );
-    }
+/** One preset and thread count. A process of its own for each: what an earlier one left in the allocator slows a later one. */
+async function measure(preset: string, threads: number, rounds: number): Promise<void> {
+  const info = startPeer();
+  const { torch, blas } = await info.ask<{ torch: string; blas: unknown }>({ cmd: 'info' });
+  info.close();
+  const loadBefore = loadavg()[0];
+  const results = await compare(preset, threads, rounds);
+  const machine = { cpu: cpus()[0]?.model, cores: cpus().length, loadBefore, node: process.version, torch, blas };
+  if (values.json) {
+    process.stdout.write(`${JSON.stringify({ machine, results })}\n`);
+    return;
+  }
+  process.stdout.write(`${JSON.stringify(machine)}\n`);
+  for (const row of results) {
+    process.stdout.write(
+      `${preset} ${threads} thread(s)  ${row.side.padEnd(14)} median ${row.tokensPerSecond.toFixed(0)} tok/s  best ` +
+        `${row.bestTokensPerSecond.toFixed(0)}  ours is ${row.oursFasterBy.toFixed(2)} times as fast ` +
+        `(quartiles ${row.oursFasterByQuartiles.map((end) => end.toFixed(2)).join(' to ')})\n`,
+    );
   }
 }
-if (values.json)
-  process.stdout.write(
-    `${JSON.stringify({ machine: { ...machine, loadAfter: loadavg()[0] }, results }, undefined, 2)}\n`,
-  );
+
+const pairs = values.presets
+  .split(',')
+  .flatMap((preset) => values.threads.split(',').map((threads) => [preset, threads]));
+if (pairs.length === 1) {
+  const [[preset = '', threads = ''] = []] = pairs;
+  await measure(preset, Number(threads), Number(values.rounds));
+} else {
+  for (const [preset = '', threads = ''] of pairs) {
+    const own = [
+      '--presets',
+      preset,
+      '--threads',
+      threads,
+      '--rounds',
+      values.rounds,
+      ...(values.json ? ['--json'] : []),
+    ];
+    const script = fileURLToPath(import.meta.url);
+    const child = spawn(process.execPath, [...process.execArgv, script, ...own], { stdio: 'inherit' });
+    const [code] = await once(child, 'exit');
+    if (code !== 0) process.exitCode = 1;
+  }
+}

@@ -1,10 +1,14 @@
+import { readFile } from 'node:fs/promises';
 import { Command } from 'commander';
+import { IteraError } from '../core/errors.ts';
 import type { GenerationPiece, GenerationResult } from '../runtime/generation.ts';
 import { defaultModel, loadModel } from '../runtime/load-model-file.ts';
+import { decodeUtf8 } from '../text/utf8.ts';
 import { interruptSignal } from './interrupt.ts';
 import { collect, parseCount, parseNumber, parseSeed, parseThreads } from './options.ts';
 
 interface GenerateCommandOptions {
+  readonly promptFile?: string;
   readonly model: string;
   readonly maxNewTokens: number;
   readonly temperature: number;
@@ -22,6 +26,7 @@ interface GenerateCommandOptions {
 export function generateCommand(): Command {
   return new Command('generate')
     .argument('[prompt]', 'text to continue', '')
+    .option('--prompt-file <file>', 'read the text to continue from a file (UTF-8), or from standard input if `-`')
     .option('--model <dir>', 'model folder, or name of a bundled model', defaultModel)
     .option('--max-new-tokens <n>', 'tokens to generate at most', parseCount, 128)
     .option('--temperature <x>', '0 takes the most likely token every time', parseNumber, 0.7)
@@ -40,8 +45,9 @@ export function generateCommand(): Command {
     .action(generate);
 }
 
-async function generate(prompt: string, options: GenerateCommandOptions): Promise<void> {
-  const { model: name, threads, json, ...sampling } = options;
+async function generate(argument: string, options: GenerateCommandOptions): Promise<void> {
+  const { promptFile, model: name, threads, json, ...sampling } = options;
+  const prompt = promptFile === undefined ? argument : await readPrompt(promptFile, argument);
   const { signal, stop } = interruptSignal('stopping');
   try {
     const model = await loadModel(name, { threads, signal });
@@ -54,6 +60,20 @@ async function generate(prompt: string, options: GenerateCommandOptions): Promis
   } finally {
     stop();
   }
+}
+
+async function readPrompt(path: string, argument: string): Promise<string> {
+  if (argument !== '') throw new IteraError('INVALID_ARGUMENT', 'Expected a prompt or --prompt-file, got both.');
+  const bytes = await readFile(path === '-' ? '/dev/stdin' : path).catch((cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new IteraError(
+      'FILE_UNREADABLE',
+      `Expected a prompt in ${path}, could not read it: ${reason}.`,
+      { path },
+      { cause },
+    );
+  });
+  return decodeUtf8(bytes);
 }
 
 type Pieces = AsyncIterable<GenerationPiece>;

@@ -8,4 +8,16 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(1);
 });
 
-process.exitCode = await runProgram(process.argv.slice(2));
+/** onnxruntime-node 1.30 crashes the process when its first session meets a command line of 30,000 characters. */
+const longestCommandLine = 16_000;
+
+const args = process.argv.slice(2);
+if (Buffer.byteLength(args.join(' ')) > longestCommandLine) {
+  process.stderr.write(
+    `INVALID_ARGUMENT: Expected a command line of at most ${longestCommandLine} bytes, got ` +
+      `${Buffer.byteLength(args.join(' '))}. Give a long prompt as a file: generate --prompt-file FILE.\n`,
+  );
+  process.exitCode = 2;
+} else {
+  process.exitCode = await runProgram(args);
+}

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { Command } from 'commander';
 import { IteraError } from '../core/errors.ts';
 import { type ModelProvenance, renderModelCard } from '../models/model-card.ts';
@@ -19,6 +19,7 @@ interface TrainCommandOptions {
   readonly out?: string;
   readonly runDir?: string;
   readonly dataDir?: string;
+  readonly overwrite?: boolean;
   readonly resume?: boolean;
   readonly steps?: number;
   readonly threads: number;
@@ -30,6 +31,7 @@ export function trainCommand(): Command {
   return new Command('train')
     .requiredOption('--recipe <file>', 'recipe (JSON): data mixture, tokenizer, model, optimiser, schedule, seed')
     .option('--out <dir>', 'model folder to write (default: models/<name of the recipe>)')
+    .option('--overwrite', 'replace the files of a model folder that exists')
     .option('--run-dir <dir>', 'folder for the checkpoint (default: runs/<name of the recipe>)')
     .option('--data-dir <dir>', 'folder with <dataset>/<split>.txt (default: ITERA_DATA_DIR)')
     .option('--resume', 'go on from the checkpoint in the run folder')
@@ -52,6 +54,7 @@ async function run(options: TrainCommandOptions): Promise<void> {
   const outDir = options.out ?? join('models', recipe.name);
   await checkOutputFolder(outDir);
   await checkOutputFolder(runDir);
+  if (!options.overwrite) await refuseUsedFolder(outDir);
   const progress = createProgress();
   const { signal, stop } = interruptSignal('stopping after this step and saving; press again to quit at once');
   try {
@@ -79,7 +82,7 @@ async function run(options: TrainCommandOptions): Promise<void> {
     if (!trained.finished) {
       throw new IteraError(
         'ABORTED',
-        `Stopped at step ${trained.progress.step} of ${recipe.steps}. Continue with --resume --run-dir ${runDir}.`,
+        `Stopped at step ${trained.progress.step} of ${recipe.steps}. Give the same command again with --resume to continue.`,
       );
     }
     const provenance = describe(recipe, trained, options.threads);
@@ -109,7 +112,7 @@ function describe(recipe: Recipe, { progress, sources }: TrainedRun, threads: nu
     schemaVersion: 1,
     name: recipe.name,
     iteraLite: packageVersion,
-    recipe,
+    recipe: withoutPaths(recipe),
     data: sources,
     training: {
       steps: progress.step,
@@ -121,6 +124,23 @@ function describe(recipe: Recipe, { progress, sources }: TrainedRun, threads: nu
     validation: progress.validations,
     measurements: [],
   };
+}
+
+/** The recipe as it is published with the model: of the user's own files it names the file, not the folders. */
+function withoutPaths(recipe: Recipe): Recipe {
+  return { ...recipe, mixture: recipe.mixture.map((source) => ({ ...source, dataset: basename(source.dataset) })) };
+}
+
+/** A model that somebody has trained, or any other file, is not lost to a second run. */
+async function refuseUsedFolder(dir: string): Promise<void> {
+  const files = await readdir(dir).catch(() => []);
+  if (files.length > 0) {
+    throw new IteraError(
+      'INVALID_ARGUMENT',
+      `Expected --out to name a new or empty folder, but ${dir} holds ${files.length} files. Name another, or add --overwrite.`,
+      { dir },
+    );
+  }
 }
 
 async function readJson(path: string): Promise<unknown> {

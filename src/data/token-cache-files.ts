@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import envPaths from 'env-paths';
 import { throwIfAborted } from '../core/errors.ts';
@@ -7,6 +7,7 @@ import type { Tokenizer } from '../text/tokenizer.ts';
 import { replaceFile } from './atomic-file.ts';
 import type { TokenizedDataset } from './batches.ts';
 import type { Dataset } from './dataset-files.ts';
+import { makeFolder } from './folder-file.ts';
 
 export interface LoadTokensOptions {
   /** Folder of the cache; default: `ITERA_CACHE_DIR`, else the user's cache folder. */
@@ -139,7 +140,7 @@ async function readStored(path: string): Promise<Buffer | undefined> {
 /** Whether the file could be kept; a full or read-only disk must not stop the work that needs the tokens. */
 async function store(folder: string, path: string, content: Buffer): Promise<boolean> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await replaceFile(path, content);
     return true;
   } catch {

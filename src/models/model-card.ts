@@ -35,7 +35,7 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
   const count = (value: number) => value.toLocaleString('en-US');
   const lastStep = validation.at(-1)?.step;
   const sections = [
-    ['---', 'license: apache-2.0', 'pipeline_tag: text-generation', 'library_name: itera-lite', '---'].join('\n'),
+    ['---', 'pipeline_tag: text-generation', 'library_name: itera-lite', '---'].join('\n'),
     `# ${name}`,
     `A very small language model of the GraniteMoeHybrid family (${describeLayers(config)}), trained from scratch ` +
       'on a CPU by Itera-Lite. It continues text; it follows no instructions and knows no facts.',

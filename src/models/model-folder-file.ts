@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IteraError, throwIfAborted } from '../core/errors.ts';
 import { replaceFile } from '../data/atomic-file.ts';
+import { makeFolder } from '../data/folder-file.ts';
 import {
   formatModelFiles,
   type ModelContents,
@@ -56,7 +57,7 @@ export async function writeModelFolder(
   const files = formatModelFiles(model);
   throwIfAborted(options.signal);
   try {
-    await mkdir(dir, { recursive: true });
+    await makeFolder(dir);
   } catch (cause) {
     throw unwritable(dir, cause);
   }

@@ -1,7 +1,8 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 import { replaceFile } from '../data/atomic-file.ts';
+import { makeFolder } from '../data/folder-file.ts';
 import { renderHtml } from './html.ts';
 import { renderMarkdown } from './markdown.ts';
 import type { Report } from './report.ts';
@@ -25,7 +26,7 @@ export async function writeReport(report: Report, outDir: string): Promise<strin
     ['index.html', renderHtml(report)],
     ['report.json', `${JSON.stringify(report, null, 2)}\n`],
   ];
-  await attempt(outDir, () => mkdir(charts.length === 0 ? outDir : join(outDir, 'charts'), { recursive: true }));
+  await attempt(outDir, () => makeFolder(charts.length === 0 ? outDir : join(outDir, 'charts')));
   const written: string[] = [];
   for (const [name, content] of files) {
     const path = join(outDir, name);

@@ -22,9 +22,8 @@ interface SectionPlan {
 const quality: SectionPlan = {
   title: 'Quality',
   text:
-    'How well the model predicts text that it was not trained on. Bits per byte and word perplexity can be compared ' +
-    'between models with different tokenizers; token perplexity and nats per token cannot. Brackets hold the ' +
-    'confidence interval.',
+    'How well the model predicts the text. Bits per byte and word perplexity can be compared between models with ' +
+    'different tokenizers; token perplexity and nats per token cannot. Brackets hold the confidence interval.',
   metrics: ['bits_per_byte', 'word_perplexity', 'token_perplexity', 'nats_per_token'],
   drawn: ['bits_per_byte'],
 };

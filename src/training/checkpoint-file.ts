@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { replaceFile } from '../data/atomic-file.ts';
+import { makeFolder } from '../data/folder-file.ts';
 import { decodeSafetensors, encodeSafetensors } from '../models/safetensors.ts';
 import type { Stepper } from './stepper.ts';
 import type { TrainingProgress } from './trainer.ts';
@@ -31,7 +32,7 @@ export async function writeCheckpoint(
   const content = { runKey, optimizerStep: optimizer.step, progress };
   const metadata = { format, content: JSON.stringify(content), sha256: hashContent(tensors, JSON.stringify(content)) };
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await replaceFile(path, encodeSafetensors(tensors, metadata));
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -64,7 +65,8 @@ export async function readCheckpoint(
     throw invalid(path, 'its checksum or format is wrong, so it is damaged');
   }
   const parsed = JSON.parse(content) as { runKey: string; optimizerStep: number; progress: TrainingProgress };
-  if (parsed.runKey !== runKey) throw invalid(path, 'it belongs to a run with another recipe, text or tokenizer');
+  if (parsed.runKey !== runKey)
+    throw invalid(path, 'it belongs to a run with another recipe (its number of steps included), text or tokenizer');
   const targets = { weights: parameters.data, mean: optimizer.mean, variance: optimizer.variance };
   for (const [name, target] of Object.entries(targets)) {
     const stored = tensors.get(name);

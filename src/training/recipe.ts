@@ -7,6 +7,8 @@ const share = Type.Number({ minimum: 0, maximum: 1 });
 /** At 1 a moment never moves, and its correction divides by 0. */
 const momentDecay = Type.Number({ minimum: 0, exclusiveMaximum: 1 });
 const positive = Type.Number({ exclusiveMinimum: 0 });
+/** A step on more would need more memory than machines have that train such models. */
+const maximumBatchTokens = 2 ** 17;
 const count = Type.Integer({ minimum: 1 });
 
 const recipeSchema = Type.Object(
@@ -24,11 +26,11 @@ const recipeSchema = Type.Object(
     mixture: Type.Array(Type.Object({ dataset: Type.String(), weight: positive }, { additionalProperties: false }), {
       minItems: 1,
     }),
-    batchSize: count,
-    sequenceLength: Type.Integer({ minimum: 2 }),
+    batchSize: Type.Integer({ minimum: 1, maximum: 1024 }),
+    sequenceLength: Type.Integer({ minimum: 2, maximum: 8192 }),
     /** Random streams take 32 bits of it: larger seeds would repeat. */
     seed: Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 }),
-    steps: count,
+    steps: Type.Integer({ minimum: 1, maximum: 1e9 }),
     warmupSteps: Type.Integer({ minimum: 0 }),
     decayShare: share,
     finalShare: share,
@@ -64,13 +66,24 @@ export function parseRecipe(json: unknown): Recipe {
       throw invalid(at === '' ? name : `${at}.${name}`, 'is missing');
     }
     if (fault.keyword === 'boolean') throw invalid(at, 'is not a field of recipes');
-    throw invalid(at === '' ? 'the whole' : at, `${fault.message} ${JSON.stringify(fault.params)}`);
+    const came = JSON.stringify(valueAt(json, fault.instancePath));
+    throw invalid(at === '' ? 'the whole' : at, `${fault.message}, got ${came}`);
   }
   const recipe = json as Recipe;
   if (!Object.hasOwn(presets, recipe.preset)) {
     throw invalid('preset', `must be one of ${Object.keys(presets).join(', ')}, got ${JSON.stringify(recipe.preset)}`);
   }
+  const { batchSize, sequenceLength } = recipe;
+  if (batchSize * sequenceLength > maximumBatchTokens) {
+    const tokens = batchSize * sequenceLength;
+    throw invalid('batchSize x sequenceLength', `must be at most ${maximumBatchTokens} tokens, got ${tokens}`);
+  }
   return recipe;
+}
+
+function valueAt(json: unknown, pointer: string): unknown {
+  const steps = pointer.split('/').slice(1);
+  return steps.reduce<unknown>((value, step) => (value as Record<string, unknown> | undefined)?.[step], json);
 }
 
 function invalid(at: string, problem: string): IteraError {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IteraError, throwIfAborted } from '../core/errors.ts';
 import { createRandom } from '../core/random.ts';
@@ -8,6 +8,7 @@ import { createBatchSampler } from '../data/batches.ts';
 import { type Dataset, openDataset } from '../data/dataset-files.ts';
 import { sampleDocuments } from '../data/document-sample.ts';
 import type { TextDocument } from '../data/documents.ts';
+import { makeFolder } from '../data/folder-file.ts';
 import { type CachedTokens, loadTokens } from '../data/token-cache-files.ts';
 import { scoreDocuments } from '../evaluation/document-loss.ts';
 import { buildInferenceGraph } from '../models/inference-graph.ts';
@@ -164,7 +165,7 @@ async function prepareFolder(runDir: string, checkpointPath: string, resume: boo
     );
   }
   try {
-    await mkdir(runDir, { recursive: true });
+    await makeFolder(runDir);
   } catch (cause) {
     throw unwritable(`make the run folder ${runDir}`, runDir, cause);
   }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { access, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, it } from 'vitest';
@@ -80,9 +80,20 @@ describe.concurrent('itera-lite train', { timeout: 120_000 }, () => {
     );
     expect(JSON.parse(stdout)).toMatchObject({
       name: 'toy',
-      recipe: toy.recipe,
+      // Published without the folders of the author's machine.
+      recipe: {
+        ...toy.recipe,
+        mixture: toy.recipe.mixture.map((source) => ({ ...source, dataset: basename(source.dataset) })),
+      },
       training: { steps: 40, tokens: 40 * 64, threads: 1, finalLossNats: expect.any(Number) },
     });
+  });
+
+  it('refuses to write over a model that is there', async ({ expect }) => {
+    await uninterrupted;
+    const again = await startTraining('other', '--out', join(toy.folder, 'whole-model')).ended;
+    expect(again.code).toBe(2);
+    expect(again.stderr).toMatch(/^INVALID_ARGUMENT: Expected --out to name a new or empty folder.*--overwrite/);
   });
 
   it('that was killed resumes to the same bytes as one that was not', async ({ expect }) => {
@@ -101,7 +112,8 @@ describe.concurrent('itera-lite train', { timeout: 120_000 }, () => {
     const stopped = await signalInTheMiddle(startTraining('stopped'), 'stopped', 'SIGINT');
     expect(stopped).toMatchObject({ code: 130, signal: null, stdout: '' });
     expect(stopped.stderr).toContain('stopping after this step and saving');
-    const [, step] = /ABORTED: Stopped at step (\d+) of 40\. Continue with --resume/.exec(stopped.stderr) ?? [];
+    const [, step] =
+      /ABORTED: Stopped at step (\d+) of 40\. Give the same command again with --resume/.exec(stopped.stderr) ?? [];
     expect(Number(step)).toBeGreaterThanOrEqual(6);
     expect(Number(step)).toBeLessThan(40);
     const resumed = await startTraining('stopped', '--resume').ended;

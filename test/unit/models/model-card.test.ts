@@ -61,7 +61,6 @@ describe('the model card', () => {
           .map((line) => line.split(': ')),
       ),
     ).toEqual({
-      license: 'apache-2.0',
       pipeline_tag: 'text-generation',
       library_name: 'itera-lite',
     });
