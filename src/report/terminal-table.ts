@@ -12,9 +12,10 @@ import type { Table } from './table.ts';
 export function terminalTable(table: Table, options: { readonly color?: boolean } = {}): string {
   const { color = process.stdout.isTTY === true && !process.env['NO_COLOR'] } = options;
   const lines = new CliTable({
-    head: table.columns.map(({ title }) => printable(title)),
+    // The library would decide by itself, from the environment, whether its own colours are shown.
+    head: table.columns.map(({ title }) => (color ? `\u001b[1m${printable(title)}\u001b[22m` : printable(title))),
     colAligns: table.columns.map(({ kind }) => (kind === 'number' ? 'right' : 'left')),
-    style: { head: color ? ['bold'] : [], border: [], compact: true },
+    style: { head: [], border: [], compact: true },
   });
   for (const row of table.rows)
     lines.push(row.map(({ text, span = 1 }) => ({ content: printable(text), colSpan: span })));
