@@ -40,8 +40,8 @@ export function trainCommand(): Command {
     .option('--json', 'print the provenance record as JSON on stdout')
     .addHelpText(
       'after',
-      '\nExamples:\n  itera-lite train --recipe recipes/itera-lite-micro.json --data-dir data\n' +
-        '  itera-lite train --recipe recipes/itera-lite-micro.json --resume\n\n' +
+      '\nExamples:\n  itera-lite train --recipe recipes/itera-lite-micro.json --data-dir data --out my-model\n' +
+        '  itera-lite train --recipe recipes/itera-lite-micro.json --data-dir data --out my-model --resume\n\n' +
         'Ctrl-C saves a checkpoint; --resume continues to the same weights as an uninterrupted run.',
     )
     .action(run);

@@ -68,7 +68,7 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
     '## Recipe',
     `${count(training.steps)} steps, ${count(training.tokens)} tokens, ${training.threads} threads on ${training.cpu}, ` +
       `Itera-Lite ${provenance.iteraLite}. Last training loss ${training.finalLossNats.toFixed(4)} nats per token. ` +
-      `The same recipe, texts and machine give the same weights:`,
+      `The recipe in full:`,
     `\`\`\`json\n${JSON.stringify(recipe, undefined, 2)}\n\`\`\``,
     '## Validation during training',
     validation.length > 0
