@@ -14,6 +14,7 @@ import { median, quantile } from '../src/core/statistics.ts';
 import { formatConfig } from '../src/models/config-json.ts';
 import { initializeWeights } from '../src/models/initialization.ts';
 import { presetConfig } from '../src/models/presets.ts';
+import { startShardThreads } from '../src/training/shard-threads-file.ts';
 import { createStepper } from '../src/training/stepper.ts';
 import { type Peer, startPeer } from './pytorch/peer-process.ts';
 
@@ -46,14 +47,12 @@ async function ours(preset: string, threads: number): Promise<Side> {
   const config = presetConfig(preset);
   const batchSize = batches[preset] ?? 8;
   const random = createRandom(1);
-  const stepper = await createStepper(config, initializeWeights(config, random), {
-    batchSize,
-    sequenceLength,
-    balanceWeight,
-    adamw,
-    clipNorm: 1,
-    threads,
-  });
+  const stepper = await createStepper(
+    config,
+    initializeWeights(config, random),
+    { batchSize, microBatchSize: batchSize / 2, sequenceLength, balanceWeight, adamw, clipNorm: 1, threads },
+    startShardThreads,
+  );
   const draw = () =>
     BigInt64Array.from({ length: batchSize * sequenceLength }, () => BigInt(random.integer(config.vocabSize)));
   return {

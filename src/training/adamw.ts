@@ -1,5 +1,3 @@
-import type { ParameterBuffer } from './parameter-buffer.ts';
-
 export interface AdamWOptions {
   readonly beta1: number;
   readonly beta2: number;
@@ -15,72 +13,44 @@ export interface AdamWState {
   readonly variance: Float32Array;
 }
 
-export function createAdamWState(parameters: ParameterBuffer): AdamWState {
-  const { length } = parameters.data;
-  return { step: 0, mean: new Float32Array(length), variance: new Float32Array(length) };
+/** The arrays that AdamW changes, and the gradients it follows, all of one length. */
+export interface AdamWArrays {
+  readonly weights: Float32Array;
+  readonly gradients: Float32Array;
+  readonly mean: Float32Array;
+  readonly variance: Float32Array;
 }
 
-/** Euclidean norm of all gradients together. */
-export function gradientNorm(gradients: Float32Array): number {
-  // Four running sums let the processor overlap the additions.
-  let [a, b, c, d] = [0, 0, 0, 0];
-  const even = gradients.length & ~3;
-  for (let index = 0; index < even; index += 4) {
-    const w = gradients[index] as number;
-    const x = gradients[index + 1] as number;
-    const y = gradients[index + 2] as number;
-    const z = gradients[index + 3] as number;
-    a += w * w;
-    b += x * x;
-    c += y * y;
-    d += z * z;
-  }
-  for (let index = even; index < gradients.length; index++) a += (gradients[index] as number) ** 2;
-  return Math.sqrt(a + b + c + d);
+/** One step's own numbers. */
+export interface WeightUpdate {
+  /** Steps taken so far, this one included. */
+  readonly step: number;
+  readonly learningRate: number;
+  /** Multiplies the gradients first, for clipping by norm. */
+  readonly scale: number;
+}
+
+/** Whether weight decay applies: to matrices, but not to the embedding or the convolution. */
+export function isDecayed(name: string, shape: readonly number[]): boolean {
+  return shape.length >= 2 && !name.includes('embed_tokens') && !name.includes('conv1d');
 }
 
 /**
- * One AdamW step on all weights, in place.
+ * One AdamW step, in place.
  *
- * @param scale - Multiplies the gradients first, for clipping by norm.
  * @see Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2.
  */
-export function stepAdamW(
-  parameters: ParameterBuffer,
-  gradients: Float32Array,
-  state: AdamWState,
-  learningRate: number,
-  scale: number,
-  options: AdamWOptions,
-): void {
-  state.step += 1;
-  let offset = 0;
-  for (const [name, { shape, data }] of parameters.views) {
-    const decayed = shape.length >= 2 && !name.includes('embed_tokens') && !name.includes('conv1d');
-    const decay = decayed ? learningRate * options.weightDecay : 0;
-    const end = offset + data.length;
-    update(parameters.data, gradients, state, offset, end, learningRate, decay, scale, options);
-    offset = end;
-  }
-}
-
-function update(
-  weights: Float32Array,
-  gradients: Float32Array,
-  { step, mean, variance }: AdamWState,
-  start: number,
-  end: number,
-  learningRate: number,
-  decay: number,
-  scale: number,
-  { beta1, beta2, epsilon }: AdamWOptions,
+export function updateAdamW(
+  { weights, gradients, mean, variance }: AdamWArrays,
+  { step, learningRate, scale }: WeightUpdate,
+  { beta1, beta2, epsilon, weightDecay }: AdamWOptions,
 ): void {
   const rest1 = 1 - beta1;
   const rest2 = 1 - beta2;
   const rate = learningRate / (1 - beta1 ** step);
   const correction = 1 / Math.sqrt(1 - beta2 ** step);
-  const keep = 1 - decay;
-  for (let index = start; index < end; index++) {
+  const keep = 1 - learningRate * weightDecay;
+  for (let index = 0; index < weights.length; index++) {
     const gradient = (gradients[index] as number) * scale;
     const first = beta1 * (mean[index] as number) + rest1 * gradient;
     const second = beta2 * (variance[index] as number) + rest2 * gradient * gradient;

@@ -6,10 +6,16 @@ export interface ParameterBuffer {
   readonly views: ReadonlyMap<string, Tensor<'float32'>>;
 }
 
+export const countElements = (shapes: ReadonlyMap<string, readonly number[]>): number =>
+  [...shapes.values()].reduce((sum, shape) => sum + elementCount(shape), 0);
+
 /** A zero-filled buffer for weights of these shapes, in their order. */
 export function allocateParameters(shapes: ReadonlyMap<string, readonly number[]>): ParameterBuffer {
-  const total = [...shapes.values()].reduce((sum, shape) => sum + elementCount(shape), 0);
-  const data = new Float32Array(total);
+  return viewParameters(new Float32Array(countElements(shapes)), shapes);
+}
+
+/** Views of an array that holds weights of these shapes, one after the other. */
+export function viewParameters(data: Float32Array, shapes: ReadonlyMap<string, readonly number[]>): ParameterBuffer {
   const views = new Map<string, Tensor<'float32'>>();
   let offset = 0;
   for (const [name, shape] of shapes) {

@@ -26,7 +26,10 @@ const recipeSchema = Type.Object(
     mixture: Type.Array(Type.Object({ dataset: Type.String(), weight: positive }, { additionalProperties: false }), {
       minItems: 1,
     }),
+    /** Rows of a step. */
     batchSize: Type.Integer({ minimum: 1, maximum: 1024 }),
+    /** Rows that one thread computes at once; divides `batchSize`, and is all of it if absent. */
+    microBatchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024 })),
     sequenceLength: Type.Integer({ minimum: 2, maximum: 8192 }),
     /** Random streams take 32 bits of it: larger seeds would repeat. */
     seed: Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 }),
@@ -73,7 +76,10 @@ export function parseRecipe(json: unknown): Recipe {
   if (!Object.hasOwn(presets, recipe.preset)) {
     throw invalid('preset', `must be one of ${Object.keys(presets).join(', ')}, got ${JSON.stringify(recipe.preset)}`);
   }
-  const { batchSize, sequenceLength } = recipe;
+  const { batchSize, microBatchSize = batchSize, sequenceLength } = recipe;
+  if (batchSize % microBatchSize !== 0) {
+    throw invalid('microBatchSize', `must divide batchSize (${batchSize}), got ${microBatchSize}`);
+  }
   if (batchSize * sequenceLength > maximumBatchTokens) {
     const tokens = batchSize * sequenceLength;
     throw invalid('batchSize x sequenceLength', `must be at most ${maximumBatchTokens} tokens, got ${tokens}`);

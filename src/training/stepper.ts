@@ -1,18 +1,28 @@
 import { IteraError } from '../core/errors.ts';
-import { type Tensor, tensor } from '../core/tensor.ts';
+import type { Tensor } from '../core/tensor.ts';
 import type { Batch } from '../data/batches.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { parameterShapes } from '../models/parameters.ts';
 import { encodeOnnx } from '../onnx/encoding.ts';
-import { createSession } from '../runtime/session.ts';
-import { type AdamWOptions, type AdamWState, createAdamWState, gradientNorm, stepAdamW } from './adamw.ts';
-import { allocateParameters, type ParameterBuffer } from './parameter-buffer.ts';
-import { buildTrainingGraph, gradientName, type TrainingGraphOptions } from './training-graph.ts';
+import type { AdamWOptions, AdamWState } from './adamw.ts';
+import { type ParameterBuffer, viewParameters } from './parameter-buffer.ts';
+import { type Shard, type ShardSetup, type ShardStarter, startShards } from './shard.ts';
+import { buildTrainingGraph } from './training-graph.ts';
+import { allocateMemory } from './training-memory.ts';
 
-export interface StepperOptions extends TrainingGraphOptions {
+export interface StepperOptions {
+  /** B: rows of a batch. */
+  readonly batchSize: number;
+  /** Rows that are computed at once; divides `batchSize`. Default: all of them. */
+  readonly microBatchSize?: number;
+  /** T: tokens of a row. */
+  readonly sequenceLength: number;
+  /** Weight of the experts' load-balancing loss in the total. */
+  readonly balanceWeight: number;
   readonly adamw: AdamWOptions;
   /** Gradients of a larger Euclidean norm are scaled down to it. */
   readonly clipNorm: number;
+  /** The micro-batches are shared out among threads as far as they go; what is left works inside operators. */
   readonly threads: number;
   /** Write ONNX Runtime's per-operator profile to a file that starts with this path. */
   readonly profilePrefix?: string;
@@ -32,7 +42,8 @@ export interface Stepper {
   readonly parameters: ParameterBuffer;
   readonly optimizer: AdamWState;
   /**
-   * One step: forward, backward, clipping, AdamW, in place.
+   * One step: forward, backward, clipping, AdamW, in place. The result does not depend on how the micro-batches are
+   * shared out among threads.
    *
    * @throws {@link IteraError} `TRAINING_DIVERGED` if loss or gradients are not finite; weights are then unchanged.
    */
@@ -43,16 +54,80 @@ export interface Stepper {
 /**
  * Builds the training graph of a model and loads it; weights start as given.
  *
- * @throws {@link IteraError} `WEIGHTS_MISMATCH` if `initial` lacks a weight or has one of another size.
+ * @param startThreads - How to run several shards at once; without it, everything runs on this thread.
+ * @throws {@link IteraError} `WEIGHTS_MISMATCH` if `initial` lacks a weight or has one of another size,
+ *   `INVALID_ARGUMENT` if the micro-batch does not divide the batch.
  */
 export async function createStepper(
   config: ModelConfig,
   initial: ReadonlyMap<string, Tensor>,
   options: StepperOptions,
+  startThreads?: ShardStarter,
 ): Promise<Stepper> {
-  const { batchSize, sequenceLength, threads, profilePrefix, clipNorm } = options;
-  const parameters = allocateParameters(parameterShapes(config));
-  for (const [name, view] of parameters.views) {
+  const { batchSize, sequenceLength, threads, profilePrefix, clipNorm, adamw, balanceWeight } = options;
+  const { microBatchSize = batchSize } = options;
+  const parts = batchSize / microBatchSize;
+  if (!Number.isInteger(parts)) {
+    throw new IteraError(
+      'INVALID_ARGUMENT',
+      `Expected microBatchSize to divide batchSize (${batchSize}), got ${microBatchSize}.`,
+      { batchSize, microBatchSize },
+    );
+  }
+  const shape = [microBatchSize, sequenceLength] as const;
+  const count = startThreads ? Math.min(threads, parts) : 1;
+  const memory = allocateMemory(config, { tokens: batchSize * sequenceLength, parts, shared: count > 1 });
+  const parameters = viewParameters(memory.weights, parameterShapes(config));
+  fill(parameters, initial);
+
+  const graph = buildTrainingGraph(config, { batchSize: microBatchSize, sequenceLength, balanceWeight });
+  const hasExperts = graph.outputs.some(({ name }) => name === 'balance');
+  const model = encodeOnnx(graph);
+  const setups = Array.from({ length: count }, (_, index): ShardSetup => {
+    // The profile of one shard shows what all of them do.
+    const profile = index === 0 && profilePrefix !== undefined ? { profilePrefix } : {};
+    const own = Math.max(1, Math.floor(threads / count));
+    return { model, config, memory, index, count, shape, adamw, threads: own, ...profile };
+  });
+  const start = count > 1 && startThreads ? startThreads : startShards;
+  const shards = await start(setups);
+  const onAll = async (action: (shard: Shard) => Promise<void>): Promise<void> => {
+    await Promise.all(shards.map(action));
+  };
+  const optimizer: AdamWState = { step: 0, mean: memory.mean, variance: memory.variance };
+
+  return {
+    parameters,
+    optimizer,
+    async step({ inputIds, targets }, learningRate) {
+      memory.inputIds.set(inputIds);
+      memory.targets.set(targets);
+      await onAll((shard) => shard.computeGradients());
+      const loss = average(memory.losses);
+      await onAll((shard) => shard.combineGradients());
+      const norm = Math.sqrt(memory.squares.reduce((sum, square) => sum + square, 0));
+      const step = optimizer.step + 1;
+      if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
+        throw new IteraError(
+          'TRAINING_DIVERGED',
+          `Step ${step}: expected a finite loss and gradient, got ${loss} and ${norm}. ` +
+            'Lower the learning rate or resume from an earlier checkpoint.',
+          { step, loss, gradientNorm: norm },
+        );
+      }
+      const scale = norm > clipNorm ? clipNorm / norm : 1;
+      await onAll((shard) => shard.updateWeights({ step, learningRate, scale }));
+      optimizer.step = step;
+      return { loss, gradientNorm: norm, ...(hasExperts && { balance: average(memory.balances) }) };
+    },
+    release: () => onAll((shard) => shard.release()),
+  };
+}
+
+const average = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+function fill({ views }: ParameterBuffer, initial: ReadonlyMap<string, Tensor>): void {
+  for (const [name, view] of views) {
     const start = initial.get(name);
     if (start?.data.length !== view.data.length) {
       throw new IteraError(
@@ -63,40 +138,4 @@ export async function createStepper(
     }
     view.data.set(start.data as Float32Array);
   }
-  const model = encodeOnnx(buildTrainingGraph(config, options));
-  const session = await createSession(model, { threads, ...(profilePrefix && { profilePrefix }) });
-  const optimizer = createAdamWState(parameters);
-
-  // Feeds and fetches are views of the same memory at every step: the graph reads weights and writes gradients in place.
-  const gradients = allocateParameters(parameterShapes(config));
-  const loss = tensor('float32', [], new Float32Array(1));
-  const balance = tensor('float32', [], new Float32Array(1));
-  const hasExperts = session.outputNames.includes('balance');
-  const fetches: Record<string, Tensor> = { loss, ...(hasExperts && { balance }) };
-  for (const [name, view] of gradients.views) fetches[gradientName(name)] = view;
-  const weights = Object.fromEntries(parameters.views);
-  const shape = [batchSize, sequenceLength];
-
-  return {
-    parameters,
-    optimizer,
-    async step({ inputIds, targets }, learningRate) {
-      const ids = { input_ids: tensor('int64', shape, inputIds), targets: tensor('int64', shape, targets) };
-      await session.run({ ...weights, ...ids }, fetches);
-      const norm = gradientNorm(gradients.data);
-      const value = loss.data[0] as number;
-      if (!Number.isFinite(value) || !Number.isFinite(norm)) {
-        throw new IteraError(
-          'TRAINING_DIVERGED',
-          `Step ${optimizer.step + 1}: expected a finite loss and gradient, got ${value} and ${norm}. ` +
-            'Lower the learning rate or resume from an earlier checkpoint.',
-          { step: optimizer.step + 1, loss: value, gradientNorm: norm },
-        );
-      }
-      const scale = norm > clipNorm ? clipNorm / norm : 1;
-      stepAdamW(parameters, gradients.data, optimizer, learningRate, scale, options.adamw);
-      return { loss: value, gradientNorm: norm, ...(hasExperts && { balance: balance.data[0] as number }) };
-    },
-    release: () => session.release(),
-  };
 }

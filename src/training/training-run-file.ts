@@ -20,6 +20,7 @@ import { createTokenizer, type Tokenizer } from '../text/tokenizer.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint-file.ts';
 import { writeCurves } from './curve-file.ts';
 import type { Recipe } from './recipe.ts';
+import { startShardThreads } from './shard-threads-file.ts';
 import { createStepper, type Stepper } from './stepper.ts';
 import { type StepReport, type TrainingProgress, train, type ValidationPoint } from './trainer.ts';
 
@@ -89,14 +90,17 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
 
   onStage?.('building the training graph');
   const config = presetConfig(recipe.preset, tokenizer.vocabSize);
-  const stepper = await createStepper(config, initializeWeights(config, createRandom(recipe.seed, 1)), {
-    batchSize: recipe.batchSize,
-    sequenceLength: recipe.sequenceLength,
-    balanceWeight: recipe.balanceWeight,
-    adamw: { beta1: recipe.beta1, beta2: recipe.beta2, epsilon: recipe.epsilon, weightDecay: recipe.weightDecay },
-    clipNorm: recipe.clipNorm,
-    threads,
-  });
+  const { batchSize, microBatchSize, sequenceLength, balanceWeight, clipNorm } = recipe;
+  const stepper = await createStepper(
+    config,
+    initializeWeights(config, createRandom(recipe.seed, 1)),
+    {
+      ...{ batchSize, sequenceLength, balanceWeight, clipNorm, threads },
+      ...(microBatchSize && { microBatchSize }),
+      adamw: { beta1: recipe.beta1, beta2: recipe.beta2, epsilon: recipe.epsilon, weightDecay: recipe.weightDecay },
+    },
+    startShardThreads,
+  );
   const takeSteps = async (): Promise<TrainingProgress> => {
     const before = resume ? await readCheckpoint(checkpointPath, stepper, runKey) : undefined;
     onStage?.('training');

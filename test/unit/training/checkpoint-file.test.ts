@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createRandom } from '../../../src/core/random.ts';
-import { type AdamWState, createAdamWState } from '../../../src/training/adamw.ts';
+import type { AdamWState } from '../../../src/training/adamw.ts';
 import { readCheckpoint, writeCheckpoint } from '../../../src/training/checkpoint-file.ts';
 import { allocateParameters, type ParameterBuffer } from '../../../src/training/parameter-buffer.ts';
 import type { TrainingProgress } from '../../../src/training/trainer.ts';
@@ -17,7 +17,7 @@ interface Holder {
 /** The parts of a stepper that a checkpoint holds, filled with a seed's own numbers. */
 function holder(seed: number, size = 12): Holder {
   const parameters = allocateParameters(new Map([['weight', [size]]]));
-  const optimizer = createAdamWState(parameters);
+  const optimizer: AdamWState = { step: 0, mean: new Float32Array(size), variance: new Float32Array(size) };
   const random = createRandom(seed, 1);
   for (const data of [parameters.data, optimizer.mean, optimizer.variance]) data.set(data.map(() => random.normal()));
   optimizer.step = 10 * seed;

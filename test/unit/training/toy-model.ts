@@ -50,10 +50,11 @@ export function createToyStepper(
 }
 
 /** A text of 40 different tokens in an order that repeats, which a model learns fast. */
-export function createToySampler(seed = 5): BatchSampler {
+export function createToySampler(seed = 5, batchSize: number = toySizes.batchSize): BatchSampler {
   const tokens = Uint16Array.from({ length: 2000 }, (_, index) => 1 + ((index * index) % 41) * 7);
   return createBatchSampler({
     ...toySizes,
+    batchSize,
     sources: [
       { tokens: { name: 'toy', tokens, documentStarts: Uint32Array.of(0), totalBytes: tokens.length }, weight: 1 },
     ],

@@ -1,0 +1,134 @@
+import { elementCount, type Tensor, tensor } from '../core/tensor.ts';
+import type { ModelConfig } from '../models/config.ts';
+import { parameterShapes } from '../models/parameters.ts';
+import { createSession } from '../runtime/session.ts';
+import { type AdamWOptions, isDecayed, updateAdamW, type WeightUpdate } from './adamw.ts';
+import { averageGradients } from './gradient-average.ts';
+import { allocateParameters, viewParameters } from './parameter-buffer.ts';
+import { gradientName } from './training-graph.ts';
+import type { TrainingMemory } from './training-memory.ts';
+
+/** What a shard needs to know; plain data, so that it can be handed to another thread. */
+export interface ShardSetup {
+  /** The training graph of one part of the batch, encoded as ONNX. */
+  readonly model: Uint8Array;
+  readonly config: ModelConfig;
+  readonly memory: TrainingMemory;
+  /** Which shard this is, of how many. */
+  readonly index: number;
+  readonly count: number;
+  /** Rows and columns of one part. */
+  readonly shape: readonly [rows: number, columns: number];
+  readonly adamw: AdamWOptions;
+  /** Threads inside an operator. */
+  readonly threads: number;
+  readonly profilePrefix?: string;
+}
+
+/**
+ * One thread's share of a training step: some parts of the batch, and some of the weights. The three stages are
+ * separate because each needs all shards to have finished the one before.
+ */
+export interface Shard {
+  /** Losses and gradients of this shard's parts of the batch. */
+  computeGradients(): Promise<void>;
+  /** Means over the parts, and their squares, of this shard's weights. */
+  combineGradients(): Promise<void>;
+  /** Takes the optimiser's step on this shard's weights. */
+  updateWeights(update: WeightUpdate): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** Starts all shards of a step. Where they run is the caller's choice: see `startShards` and `startShardThreads`. */
+export type ShardStarter = (setups: readonly ShardSetup[]) => Promise<readonly Shard[]>;
+
+/** Runs the shards on this thread, one after the other. */
+export const startShards: ShardStarter = (setups) => Promise.all(setups.map(createShard));
+
+/**
+ * Loads the training graph of one shard.
+ *
+ * @throws {@link IteraError} `RUNTIME_FAILED` if ONNX Runtime refuses the graph.
+ */
+export async function createShard(setup: ShardSetup): Promise<Shard> {
+  const { config, memory, index, count, shape, adamw, threads, profilePrefix } = setup;
+  const session = await createSession(setup.model, { threads, ...(profilePrefix && { profilePrefix }) });
+  const shapes = parameterShapes(config);
+  const owned = shareOf(shapes, index, count);
+  const shared = memory.weights.buffer instanceof SharedArrayBuffer;
+  // ONNX Runtime refuses shared memory, so a thread has its own copy of what its graph reads and writes.
+  const weights = shared ? allocateParameters(shapes) : viewParameters(memory.weights, shapes);
+  const ownGradients = shared ? allocateParameters(shapes) : undefined;
+  const loss = tensor('float32', [], new Float32Array(1));
+  const balance = tensor('float32', [], new Float32Array(1));
+  const hasExperts = session.outputNames.includes('balance');
+  const tokens = shape[0] * shape[1];
+
+  async function computePart(part: number): Promise<void> {
+    const target = memory.gradients[part] as Float32Array;
+    const gradients = ownGradients ?? viewParameters(target, shapes);
+    const fetches: Record<string, Tensor> = { loss, ...(hasExperts && { balance }) };
+    for (const [name, view] of gradients.views) fetches[gradientName(name)] = view;
+    const rows = (ids: BigInt64Array): Tensor => tensor('int64', shape, ids.slice(part * tokens, (part + 1) * tokens));
+    const ids = { input_ids: rows(memory.inputIds), targets: rows(memory.targets) };
+    await session.run({ ...Object.fromEntries(weights.views), ...ids }, fetches);
+    if (ownGradients) target.set(ownGradients.data);
+    memory.losses[part] = loss.data[0] as number;
+    memory.balances[part] = balance.data[0] as number;
+  }
+
+  return {
+    async computeGradients() {
+      if (shared) weights.data.set(memory.weights);
+      for (let part = index; part < memory.gradients.length; part += count) await computePart(part);
+    },
+    async combineGradients() {
+      for (const { position, start, end } of owned)
+        memory.squares[position] = averageGradients(memory.gradients, start, end);
+    },
+    async updateWeights(update) {
+      for (const { name, start, end } of owned) {
+        const cut = (array: Float32Array): Float32Array => array.subarray(start, end);
+        const decayed = isDecayed(name, shapes.get(name) ?? []);
+        updateAdamW(
+          {
+            weights: cut(memory.weights),
+            gradients: cut(memory.gradients[0] as Float32Array),
+            mean: cut(memory.mean),
+            variance: cut(memory.variance),
+          },
+          update,
+          decayed ? adamw : { ...adamw, weightDecay: 0 },
+        );
+      }
+    },
+    release: () => session.release(),
+  };
+}
+
+interface OwnedWeight {
+  readonly name: string;
+  /** Among all weights. */
+  readonly position: number;
+  /** In the flat arrays. */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The weights of one shard: the largest go first, each to the shard that has the least so far. */
+function shareOf(shapes: ReadonlyMap<string, readonly number[]>, index: number, count: number): OwnedWeight[] {
+  let offset = 0;
+  const all = [...shapes].map(([name, shape], position) => {
+    const start = offset;
+    offset += elementCount(shape);
+    return { name, position, start, end: offset };
+  });
+  const sizes = Array<number>(count).fill(0);
+  const owned: OwnedWeight[] = [];
+  for (const weight of all.toSorted((a, b) => b.end - b.start - (a.end - a.start))) {
+    const least = sizes.indexOf(Math.min(...sizes));
+    sizes[least] = (sizes[least] as number) + weight.end - weight.start;
+    if (least === index) owned.push(weight);
+  }
+  return owned;
+}

@@ -1,0 +1,51 @@
+import type { ModelConfig } from '../models/config.ts';
+import { parameterShapes } from '../models/parameters.ts';
+import { countElements } from './parameter-buffer.ts';
+
+/**
+ * Everything that the threads of a training run share: plain arrays, so that it can be handed from thread to thread
+ * without a copy. Letters: B rows of a batch, T tokens of a row, M parts that a batch is cut into.
+ */
+export interface TrainingMemory {
+  /** All weights, in the order of `parameterShapes`. */
+  readonly weights: Float32Array;
+  /** The gradients of each part of the batch, M arrays as long as `weights`; the first one holds their mean in the end. */
+  readonly gradients: readonly Float32Array[];
+  /** AdamW's first moment, as long as `weights`. */
+  readonly mean: Float32Array;
+  /** AdamW's second moment. */
+  readonly variance: Float32Array;
+  /** Sum of the squared mean gradients of each weight tensor. */
+  readonly squares: Float64Array;
+  /** Mean cross-entropy of each part, nats, M. */
+  readonly losses: Float64Array;
+  /** Load balance of each part, M. */
+  readonly balances: Float64Array;
+  /** `int64[B, T]`. */
+  readonly inputIds: BigInt64Array;
+  /** `int64[B, T]`. */
+  readonly targets: BigInt64Array;
+}
+
+/** @param shared - Whether other threads will see it; ONNX Runtime cannot work in such memory in place. */
+export function allocateMemory(
+  config: ModelConfig,
+  { tokens, parts, shared }: { readonly tokens: number; readonly parts: number; readonly shared: boolean },
+): TrainingMemory {
+  const shapes = parameterShapes(config);
+  const count = countElements(shapes);
+  const take = (bytes: number): ArrayBufferLike => (shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
+  const floats = (length: number): Float32Array => new Float32Array(take(4 * length));
+  const doubles = (length: number): Float64Array => new Float64Array(take(8 * length));
+  return {
+    weights: floats(count),
+    gradients: Array.from({ length: parts }, () => floats(count)),
+    mean: floats(count),
+    variance: floats(count),
+    squares: doubles(shapes.size),
+    losses: doubles(parts),
+    balances: doubles(parts),
+    inputIds: new BigInt64Array(take(8 * tokens)),
+    targets: new BigInt64Array(take(8 * tokens)),
+  };
+}
