@@ -19,6 +19,20 @@ export interface DatasetEntry {
   readonly bundled: boolean;
   /** Known sha256 of a split's file, in hexadecimal. */
   readonly sha256: Readonly<Partial<Record<Split, string>>>;
+  /** Where it can be downloaded. */
+  readonly hub?: HubSource;
+}
+
+/** A dataset's place at the Hugging Face Hub, and how its texts are made from the files there. */
+export interface HubSource {
+  readonly repository: string;
+  readonly revision: string;
+  /** Which of the rules in `hub-texts.ts` applies. */
+  readonly form: 'wikitext' | 'tinystories';
+  /** The files of each split: paths, where `*` stands for the numbering of parts. */
+  readonly files: Readonly<Partial<Record<Split, string>>>;
+  /** What downloading a split brings, for people to decide by. */
+  readonly download: Readonly<Partial<Record<Split, string>>>;
 }
 
 export const datasetEntries: readonly DatasetEntry[] = [
@@ -55,6 +69,17 @@ export const datasetEntries: readonly DatasetEntry[] = [
       valid: '61779ef01a988f99bf844f3b22f8669ec644e57426d550ec77cba7d4a65d9f8a',
       test: '2b40b178fb62be830ab6ecfb30267f1363f826bc1cf6ec4b28f52c2a7341db19',
     },
+    hub: {
+      repository: 'roneneldan/TinyStories',
+      revision: 'main',
+      form: 'tinystories',
+      files: {
+        train: 'data/train-*.parquet',
+        valid: 'TinyStoriesV2-GPT4-valid.txt',
+        test: 'TinyStoriesV2-GPT4-valid.txt',
+      },
+      download: { train: 'about 1 GB', valid: 'about 23 MB', test: 'about 23 MB' },
+    },
   },
   {
     name: 'wikitext-2',
@@ -69,6 +94,17 @@ export const datasetEntries: readonly DatasetEntry[] = [
       train: '728c77e87e176af4730f9a80fc6008bcaff421a7202c1c048877c0eec3685f89',
       valid: '4cd0f6876d07a413aa911261ff6d363c72d757d47f0fdd6015702014c89cb9c7',
       test: '173c87a53759e0201f33e0ccf978e510c2042d7f2cb78229d9a50d79b9e7dd08',
+    },
+    hub: {
+      repository: 'Salesforce/wikitext',
+      revision: 'main',
+      form: 'wikitext',
+      files: {
+        train: 'wikitext-2-raw-v1/train-*.parquet',
+        valid: 'wikitext-2-raw-v1/validation-*.parquet',
+        test: 'wikitext-2-raw-v1/test-*.parquet',
+      },
+      download: { train: 'about 7 MB', valid: 'about 1 MB', test: 'about 1 MB' },
     },
   },
 ];

@@ -55,7 +55,7 @@ export function createDocumentSplitter(kind: SeparatorKind): DocumentSplitter {
       }
       unfinishedLine += text.slice(start);
       while (unfinishedLine.length > maximumPartLength) {
-        const end = cutPlace(unfinishedLine, maximumPartLength);
+        const end = cutPlace(unfinishedLine.slice(0, maximumPartLength));
         rule.readBeginning(unfinishedLine.slice(0, end), documents);
         unfinishedLine = unfinishedLine.slice(end);
       }
@@ -74,6 +74,22 @@ export function createDocumentSplitter(kind: SeparatorKind): DocumentSplitter {
 export function splitDocuments(text: string, kind: SeparatorKind): TextDocument[] {
   const splitter = createDocumentSplitter(kind);
   return [...splitter.push(text), ...splitter.end()];
+}
+
+/**
+ * The documents of one record, such as a row of a table: the text itself, none if it is only white space, or its parts
+ * if it has more than 2^20 characters.
+ */
+export function recordDocuments(text: string): TextDocument[] {
+  const documents: TextDocument[] = [];
+  for (let start = 0; start < text.length; ) {
+    const rest = text.length - start;
+    const end = rest > maximumPartLength ? start + cutPlace(text.slice(start, start + maximumPartLength)) : text.length;
+    const part = text.slice(start, end);
+    if (part.trim() !== '') documents.push(plainDocument(part));
+    start = end;
+  }
+  return documents;
 }
 
 /** A document whose scores are divided by its own bytes and words. */
@@ -180,11 +196,11 @@ function trimLineBreaks(text: string, sides: { readonly start: boolean; readonly
   return text.slice(start, end);
 }
 
-/** Just after the last white space before `limit`; at `limit` if there is none, but not inside a surrogate pair. */
-function cutPlace(text: string, limit: number): number {
-  for (let end = limit; end > 0; end--) if (/\s/.test(text.charAt(end - 1))) return end;
-  const unit = text.charCodeAt(limit - 1);
-  return unit >= 0xd800 && unit < 0xdc00 ? limit - 1 : limit;
+/** Just after the last white space; at the end if there is none, but not inside a surrogate pair. */
+function cutPlace(text: string): number {
+  for (let end = text.length; end > 0; end--) if (/\s/.test(text.charAt(end - 1))) return end;
+  const unit = text.charCodeAt(text.length - 1);
+  return unit >= 0xd800 && unit < 0xdc00 ? text.length - 1 : text.length;
 }
 
 function isLineBreak(unit: number): boolean {

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import envPaths from 'env-paths';
 import { throwIfAborted } from '../core/errors.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { replaceFile } from './atomic-file.ts';
 import type { TokenizedDataset } from './batches.ts';
+import { cacheFolder } from './cache-folder-file.ts';
 import type { Dataset } from './dataset-files.ts';
 import { makeFolder } from './folder-file.ts';
 
@@ -46,8 +46,10 @@ export async function loadTokens(
   tokenizerSha256: string,
   options: LoadTokensOptions = {},
 ): Promise<CachedTokens> {
-  const folder = options.cacheDir || process.env['ITERA_CACHE_DIR'] || envPaths('itera-lite', { suffix: '' }).cache;
-  const key = [formatVersion, dataset.sha256, dataset.separator, tokenizerSha256].join(' ');
+  const folder = cacheFolder(options.cacheDir);
+  const { sha256, separator, reading } = dataset;
+  const parts = [formatVersion, sha256, separator, tokenizerSha256, ...(reading === undefined ? [] : [reading])];
+  const key = parts.join(' ');
   const path = join(folder, 'tokens', `${createHash('sha256').update(key).digest('hex').slice(0, 32)}.tokens`);
   const stored = await readStored(path);
   const cached = stored === undefined ? undefined : decodeTokens(stored);

@@ -49,7 +49,7 @@ describe('bad input exits with 1 and its code on stderr, nothing on stdout', () 
     ['run --model DIR/nan --out DIR/report', /^WEIGHTS_INVALID: .*NaN/],
     ['evaluate --model DIR/nan --dataset DIR/good.txt', /^WEIGHTS_INVALID: .*NaN/],
     ['evaluate --dataset DIR/none.txt --json', /^DATASET_UNKNOWN: .*stories, articles, tinystories, wikitext-2/],
-    ['evaluate --dataset DIR', /^DATASET_UNKNOWN/],
+    ['evaluate --dataset DIR/no-model', /^TEXT_EMPTY: .*\.txt, \.jsonl, .*no-model, got none/],
     ['evaluate --dataset DIR/empty.txt --json', /^TEXT_EMPTY: .*empty\.txt/],
     ['evaluate --dataset DIR/blank.txt', /^TEXT_EMPTY: .*blank\.txt/],
     ['evaluate --dataset DIR/latin.txt', /^TEXT_INVALID_UTF8: .*\b6\b/],

@@ -1,7 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { vi } from 'vitest';
 import { runProgram } from '../../../src/cli/program.ts';
+
+/** A cache of this test's own: what its user has downloaded is not found. */
+export const cacheDir = join(tmpdir(), `itera-test-cache-${process.pid}`);
+process.once('exit', () => rmSync(cacheDir, { recursive: true, force: true }));
 
 /** What a command line left behind. */
 export interface Ended {
@@ -21,6 +28,7 @@ export async function command(...args: readonly string[]): Promise<Ended> {
     });
   const spies = [keep('stdout'), keep('stderr')];
   vi.stubEnv('ITERA_DATA_DIR', undefined);
+  vi.stubEnv('ITERA_CACHE_DIR', cacheDir);
   try {
     return { code: await runProgram(args), ...written };
   } finally {
@@ -34,7 +42,7 @@ export function startProcess(...args: readonly string[]): { child: ChildProcess;
   const { ITERA_DATA_DIR: _, ...env } = process.env;
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], {
     cwd: fileURLToPath(new URL('../../..', import.meta.url)),
-    env,
+    env: { ...env, ITERA_CACHE_DIR: cacheDir },
   });
   const written = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {

@@ -10,6 +10,7 @@ let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'itera-data-'));
   vi.stubEnv('ITERA_DATA_DIR', '');
+  vi.stubEnv('ITERA_CACHE_DIR', join(folder, 'cache'));
 });
 
 afterEach(async () => {
@@ -69,8 +70,8 @@ describe('a text file by path', () => {
     await expect(readTexts(blank)).rejects.toMatchObject({ code: 'TEXT_EMPTY' });
   });
 
-  it('is unknown when it does not exist or is a folder', async () => {
-    for (const path of [join(folder, 'none.txt'), folder, 'no-such-dataset', '']) {
+  it('is unknown when it does not exist', async () => {
+    for (const path of [join(folder, 'none.txt'), 'no-such-dataset', '', '#text']) {
       await expect(openDataset(path)).rejects.toMatchObject({
         code: 'DATASET_UNKNOWN',
         message: expect.stringContaining('stories, articles, tinystories, wikitext-2'),
@@ -106,7 +107,9 @@ describe('a dataset by name', () => {
   it('is unavailable with the way to provide it', async () => {
     await expect(openDataset('tinystories')).rejects.toMatchObject({
       code: 'DATASET_UNAVAILABLE',
-      message: expect.stringMatching(/no data folder is set.*roneneldan\/TinyStories.*ITERA_DATA_DIR/),
+      message: expect.stringMatching(
+        /no data folder is set.*itera-lite datasets download tinystories --split test\. Or.*roneneldan\/TinyStories.*ITERA_DATA_DIR/,
+      ),
     });
     await expect(openDataset('tinystories', { dataDir: folder })).rejects.toMatchObject({
       code: 'DATASET_UNAVAILABLE',
@@ -138,9 +141,13 @@ describe('listDatasets', () => {
     const bundled = await put('stories/test.txt', 'abcd');
     const listings = await listDatasets({ dataDir: folder, bundledDir: folder });
     expect(Object.fromEntries(listings.map(({ entry, splits }) => [entry.name, splits]))).toEqual({
-      stories: [{ split: 'test', path: bundled, sizeBytes: 4 }],
+      stories: [{ split: 'test', path: bundled, sizeBytes: 4, place: 'package' }],
       articles: [{ split: 'test' }],
-      tinystories: [{ split: 'train' }, { split: 'valid', path, sizeBytes: 3 }, { split: 'test' }],
+      tinystories: [
+        { split: 'train' },
+        { split: 'valid', path, sizeBytes: 3, place: 'data folder' },
+        { split: 'test' },
+      ],
       'wikitext-2': [{ split: 'train' }, { split: 'valid' }, { split: 'test' }],
     });
   });
