@@ -15,6 +15,12 @@ export {
   type RecordSet,
   type ValueRecord,
 } from './core/measurement.ts';
+export {
+  type DownloadDatasetOptions,
+  type DownloadedSplit,
+  type DownloadProgress,
+  downloadDataset,
+} from './data/dataset-download-file.ts';
 export { type Dataset, listDatasets, openDataset } from './data/dataset-files.ts';
 export type { TextDocument } from './data/documents.ts';
 export { type EvaluatedModel, type EvaluationOptions, evaluateDataset } from './evaluation/dataset-quality.ts';

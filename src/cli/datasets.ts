@@ -8,7 +8,6 @@ import { createProgress, type Progress } from './progress.ts';
 /** `itera-lite datasets`: what can be evaluated and trained on by name, and what of it is on this machine. */
 export function datasetsCommand(): Command {
   return new Command('datasets')
-    .enablePositionalOptions()
     .option('--data-dir <dir>', 'folder with <dataset>/<split>.txt (default: ITERA_DATA_DIR)')
     .option('--json', 'print the list as JSON on stdout')
     .addHelpText(
@@ -51,22 +50,27 @@ interface DownloadOptions {
 
 /** `itera-lite datasets download`: fetches datasets from the Hugging Face Hub into the cache. */
 function downloadCommand(): Command {
-  return new Command('download')
-    .description('download named datasets from the Hugging Face Hub into the cache')
-    .argument('<name...>', 'datasets: wikitext-2, tinystories')
-    .addOption(new Option('--split <name...>', 'only these splits (default: all of the dataset)').choices([...splits]))
-    .option('--force', 'make again what is in the cache')
-    .option('--json', 'print what is now in the cache as JSON on stdout')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  itera-lite datasets download wikitext-2\n' +
-        '  itera-lite datasets download tinystories --split valid test\n\n' +
-        'Ctrl-C keeps what has arrived; the same command goes on from there.\n' +
-        'Environment: HF_ENDPOINT (a mirror), HF_TOKEN, HF_HUB_OFFLINE=1 (no request), ITERA_CACHE_DIR.',
-    )
-    .exitOverride()
-    .showHelpAfterError()
-    .action(download);
+  return (
+    new Command('download')
+      .description('download named datasets from the Hugging Face Hub into the cache')
+      .argument('<name...>', 'datasets: wikitext-2, tinystories')
+      .addOption(
+        new Option('--split <name...>', 'only these splits (default: all of the dataset)').choices([...splits]),
+      )
+      .option('--force', 'make again what is in the cache')
+      .option('--json', 'print what is now in the cache as JSON on stdout')
+      .addHelpText(
+        'after',
+        '\nExamples:\n  itera-lite datasets download wikitext-2\n' +
+          '  itera-lite datasets download tinystories --split valid test\n\n' +
+          'Ctrl-C keeps what has arrived; the same command goes on from there.\n' +
+          'Environment: HF_ENDPOINT (a mirror), HF_TOKEN, HF_HUB_OFFLINE=1 (no request), ITERA_CACHE_DIR.',
+      )
+      .exitOverride()
+      .showHelpAfterError()
+      // A --json after the names goes to the command above, which has that option too.
+      .action((names: readonly string[], _options, command: Command) => download(names, command.optsWithGlobals()))
+  );
 }
 
 async function download(names: readonly string[], options: DownloadOptions): Promise<void> {

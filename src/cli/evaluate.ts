@@ -1,4 +1,5 @@
 import { cpus } from 'node:os';
+import { relative } from 'node:path';
 import { Command, Option } from 'commander';
 import { IteraError } from '../core/errors.ts';
 import type { MeasurementRecord } from '../core/measurement.ts';
@@ -41,7 +42,7 @@ interface EvaluateOptions {
 export function evaluateCommand(): Command {
   return new Command('evaluate')
     .option('--model <dir>', 'model folder, or name of a bundled model', defaultModel)
-    .requiredOption('--dataset <name|file>', 'dataset or text file, repeatable', collect)
+    .requiredOption('--dataset <name|file>', 'dataset, text file or folder of texts, repeatable', collect)
     .addOption(new Option('--split <name>', 'split of named datasets').choices([...splits]).default('test'))
     .option('--data-dir <dir>', 'folder with <dataset>/<split>.txt (default: ITERA_DATA_DIR)')
     .option('--context <n>', 'tokens in a window', parseCount, defaultWindow.contextLength)
@@ -53,8 +54,11 @@ export function evaluateCommand(): Command {
     .addHelpText(
       'after',
       '\nExamples:\n  itera-lite evaluate --dataset stories\n' +
-        '  itera-lite evaluate --model models/itera-lite-micro --dataset notes.txt --json\n\n' +
-        'In a text file, documents are separated by lines <|endoftext|>; without any, the file is one document.',
+        '  itera-lite evaluate --model models/itera-lite-micro --dataset notes.txt --json\n' +
+        '  itera-lite evaluate --dataset rows.jsonl#body --dataset table.parquet --dataset folder\n\n' +
+        'In a text file, documents are separated by lines <|endoftext|>; without any, the file is one document.\n' +
+        'A record of a .jsonl or .parquet file is a document; #field after the path says where its text is, if not in\n' +
+        '"text". Named datasets that are not on this machine: itera-lite datasets download <name>.',
     )
     .action(evaluate);
 }
@@ -87,6 +91,7 @@ async function evaluate(options: EvaluateOptions): Promise<void> {
         });
         records.push(...result.records);
         hashes[`dataset/${result.text}`] = result.sha256;
+        if (result.skipped) progress.note(describeSkipped(dataset, result.skipped));
       }
     } finally {
       await scorer.release();
@@ -103,6 +108,11 @@ async function evaluate(options: EvaluateOptions): Promise<void> {
     progress.end();
     stop();
   }
+}
+
+function describeSkipped(dataset: string, skipped: readonly string[]): string {
+  const names = skipped.slice(0, 3).map((path) => relative(dataset, path));
+  return `${dataset}: ${skipped.length} files of other kinds were not read (${names.join(', ')}${skipped.length > 3 ? ', ...' : ''})`;
 }
 
 /** What the folder tells of its model, which its card is written from. */

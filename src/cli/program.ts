@@ -29,7 +29,7 @@ const verbs: Readonly<Record<string, Verb>> = {
     load: async () => (await import('./generate.ts')).generateCommand(),
   },
   datasets: {
-    summary: 'list the named datasets and where they are on this machine',
+    summary: 'list the named datasets and where they are on this machine, or download them',
     load: async () => (await import('./datasets.ts')).datasetsCommand(),
   },
 };

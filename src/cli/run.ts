@@ -33,7 +33,7 @@ export function runCommand(): Command {
     .option('--model <dir>', 'model folder, or name of a bundled model', defaultModel)
     .option(
       '--dataset <name|file>',
-      'dataset or text file, repeatable (default: every dataset that has the split)',
+      'dataset, text file or folder of texts, repeatable (default: every dataset that has the split)',
       collect,
     )
     .addOption(new Option('--split <name>', 'split of named datasets').choices([...splits]).default('test'))

@@ -42,6 +42,8 @@ export function trainCommand(): Command {
       'after',
       '\nExamples:\n  itera-lite train --recipe recipes/itera-lite-micro.json --data-dir data --out my-model\n' +
         '  itera-lite train --recipe recipes/itera-lite-micro.json --data-dir data --out my-model --resume\n\n' +
+        'Datasets of the recipe: names (itera-lite datasets download wikitext-2 tinystories fetches them), or paths of\n' +
+        '.txt, .jsonl or .parquet files or of folders of such files; file.jsonl#field names the field of the texts.\n' +
         'Ctrl-C saves a checkpoint; --resume continues to the same weights as an uninterrupted run.',
     )
     .action(run);

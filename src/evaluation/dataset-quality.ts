@@ -40,6 +40,8 @@ export interface DatasetQuality {
   readonly sha256: string;
   readonly documents: number;
   readonly totalDocuments?: number;
+  /** Files of a folder that were not read. */
+  readonly skipped?: readonly string[];
 }
 
 /** Windows run at once. */
@@ -51,7 +53,7 @@ export const defaultWindow = { contextLength: 512, stride: 256 } as const;
 /**
  * Measures how well a model predicts a dataset.
  *
- * @param nameOrPath - A dataset's name or the path of a text file.
+ * @param nameOrPath - A dataset's name, or the path of a text: see {@link openDataset}.
  * @throws {@link IteraError} what {@link openDataset} and {@link scoreDocuments} throw.
  */
 export async function evaluateDataset(
@@ -79,6 +81,7 @@ export async function evaluateDataset(
     sha256: dataset.sha256,
     documents: losses.length,
     ...(chosen && { totalDocuments: chosen.total }),
+    ...(dataset.skipped && { skipped: dataset.skipped }),
     records: qualityRecords(losses, {
       subject: model.name,
       conditions: {
@@ -121,7 +124,7 @@ export function unmeasuredQuality(
 /**
  * The datasets of a list, each once. Records know a file by its name alone, so two files of one name are refused.
  *
- * @param namesOrPaths - Names of datasets or paths of text files.
+ * @param namesOrPaths - Names of datasets or paths of texts.
  * @throws {@link IteraError} `INVALID_ARGUMENT` for different files of one name.
  */
 export function distinctDatasets(namesOrPaths: readonly string[]): readonly string[] {
