@@ -32,6 +32,16 @@ export interface Batch {
   readonly inputIds: BigInt64Array;
   /** The token after each input, `int64[B, T]`. */
   readonly targets: BigInt64Array;
+  /** Where each row was cut out, B. */
+  readonly origins: readonly RowOrigin[];
+}
+
+/** The place of a row in the sampler's data. */
+export interface RowOrigin {
+  /** Index of the source. */
+  readonly source: number;
+  /** Position of the row's first input among the source's tokens. */
+  readonly start: number;
 }
 
 /** Where a sampler stands, as plain JSON. */
@@ -78,16 +88,18 @@ export function createBatchSampler(options: BatchSamplerOptions): BatchSampler {
     next() {
       const inputIds = new BigInt64Array(batchSize * sequenceLength);
       const targets = new BigInt64Array(batchSize * sequenceLength);
+      const origins: RowOrigin[] = [];
       for (let row = 0; row < batchSize; row++) {
         const index = drawSource(sources, totalWeight, random);
         const { tokens } = (sources[index] as BatchSource).tokens;
         const start = (walks[index] as Walk).next();
+        origins.push({ source: index, start });
         for (let column = 0; column < sequenceLength; column++) {
           inputIds[row * sequenceLength + column] = BigInt(tokens[start + column] as number);
           targets[row * sequenceLength + column] = BigInt(tokens[start + column + 1] as number);
         }
       }
-      return { inputIds, targets };
+      return { inputIds, targets, origins };
     },
     state() {
       const positions = walks.map((walk, index) => {

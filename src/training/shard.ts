@@ -6,7 +6,7 @@ import { type AdamWOptions, isDecayed, updateAdamW, type WeightUpdate } from './
 import { averageGradients } from './gradient-average.ts';
 import { allocateParameters, viewParameters } from './parameter-buffer.ts';
 import { gradientName } from './training-graph.ts';
-import type { TrainingMemory } from './training-memory.ts';
+import type { TeacherMemory, TrainingMemory } from './training-memory.ts';
 
 /** What a shard needs to know; plain data, so that it can be handed to another thread. */
 export interface ShardSetup {
@@ -61,20 +61,24 @@ export async function createShard(setup: ShardSetup): Promise<Shard> {
   const ownGradients = shared ? allocateParameters(shapes) : undefined;
   const loss = tensor('float32', [], new Float32Array(1));
   const balance = tensor('float32', [], new Float32Array(1));
+  const divergence = tensor('float32', [], new Float32Array(1));
   const hasExperts = session.outputNames.includes('balance');
   const tokens = shape[0] * shape[1];
 
   async function computePart(part: number): Promise<void> {
     const target = memory.gradients[part] as Float32Array;
     const gradients = ownGradients ?? viewParameters(target, shapes);
-    const fetches: Record<string, Tensor> = { loss, ...(hasExperts && { balance }) };
+    const { teacher } = memory;
+    const fetches: Record<string, Tensor> = { loss, ...(hasExperts && { balance }), ...(teacher && { divergence }) };
     for (const [name, view] of gradients.views) fetches[gradientName(name)] = view;
     const rows = (ids: BigInt64Array): Tensor => tensor('int64', shape, ids.slice(part * tokens, (part + 1) * tokens));
     const ids = { input_ids: rows(memory.inputIds), targets: rows(memory.targets) };
-    await session.run({ ...Object.fromEntries(weights.views), ...ids }, fetches);
+    const taught = teacher && cutTeacher(teacher, part, tokens);
+    await session.run({ ...Object.fromEntries(weights.views), ...ids, ...taught }, fetches);
     if (ownGradients) target.set(ownGradients.data);
     memory.losses[part] = loss.data[0] as number;
     memory.balances[part] = balance.data[0] as number;
+    if (teacher) teacher.divergences[part] = divergence.data[0] as number;
   }
 
   return {
@@ -103,6 +107,17 @@ export async function createShard(setup: ShardSetup): Promise<Shard> {
       }
     },
     release: () => session.release(),
+  };
+}
+
+/** The graph's inputs from the teacher for one part of the batch; copies, as ONNX Runtime wants of shared memory. */
+function cutTeacher({ ids, weights, targetWeights }: TeacherMemory, part: number, tokens: number) {
+  const topK = ids.length / targetWeights.length;
+  const [from, to] = [part * tokens, (part + 1) * tokens];
+  return {
+    teacher_ids: tensor('int64', [tokens, topK], ids.slice(from * topK, to * topK)),
+    teacher_weights: tensor('float32', [tokens, topK], weights.slice(from * topK, to * topK)),
+    target_weights: tensor('float32', [tokens], targetWeights.slice(from, to)),
   };
 }
 

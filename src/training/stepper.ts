@@ -5,10 +5,12 @@ import type { ModelConfig } from '../models/config.ts';
 import { parameterShapes } from '../models/parameters.ts';
 import { encodeOnnx } from '../onnx/encoding.ts';
 import type { AdamWOptions, AdamWState } from './adamw.ts';
+import type { DistillationOptions } from './distillation-loss.ts';
 import { type ParameterBuffer, viewParameters } from './parameter-buffer.ts';
 import { type Shard, type ShardSetup, type ShardStarter, startShards } from './shard.ts';
+import type { TeacherRows } from './teacher-rows.ts';
 import { buildTrainingGraph } from './training-graph.ts';
-import { allocateMemory } from './training-memory.ts';
+import { allocateMemory, type TeacherMemory } from './training-memory.ts';
 
 export interface StepperOptions {
   /** B: rows of a batch. */
@@ -26,6 +28,8 @@ export interface StepperOptions {
   readonly threads: number;
   /** Write ONNX Runtime's per-operator profile to a file that starts with this path. */
   readonly profilePrefix?: string;
+  /** Learn from a teacher too; each step then wants its predictions. */
+  readonly distillation?: DistillationOptions;
 }
 
 export interface StepResult {
@@ -33,6 +37,8 @@ export interface StepResult {
   readonly loss: number;
   /** Load balance of the experts, 1 when equal; absent without experts. */
   readonly balance?: number;
+  /** Mean divergence from the teacher, nats per token; absent without one. */
+  readonly divergence?: number;
   /** Euclidean norm of the gradients before clipping. */
   readonly gradientNorm: number;
 }
@@ -45,9 +51,10 @@ export interface Stepper {
    * One step: forward, backward, clipping, AdamW, in place. The result does not depend on how the micro-batches are
    * shared out among threads.
    *
+   * @param teacher - What the teacher predicts in this batch, if the stepper was made for distillation.
    * @throws {@link IteraError} `TRAINING_DIVERGED` if loss or gradients are not finite; weights are then unchanged.
    */
-  step(batch: Batch, learningRate: number): Promise<StepResult>;
+  step(batch: Pick<Batch, 'inputIds' | 'targets'>, learningRate: number, teacher?: TeacherRows): Promise<StepResult>;
   release(): Promise<void>;
 }
 
@@ -65,7 +72,7 @@ export async function createStepper(
   startThreads?: ShardStarter,
 ): Promise<Stepper> {
   const { batchSize, sequenceLength, threads, profilePrefix, clipNorm, adamw, balanceWeight } = options;
-  const { microBatchSize = batchSize } = options;
+  const { microBatchSize = batchSize, distillation } = options;
   const parts = batchSize / microBatchSize;
   if (!Number.isInteger(parts)) {
     throw new IteraError(
@@ -76,11 +83,17 @@ export async function createStepper(
   }
   const shape = [microBatchSize, sequenceLength] as const;
   const count = startThreads ? Math.min(threads, parts) : 1;
-  const memory = allocateMemory(config, { tokens: batchSize * sequenceLength, parts, shared: count > 1 });
+  const memory = allocateMemory(config, {
+    ...{ tokens: batchSize * sequenceLength, parts, shared: count > 1 },
+    ...(distillation && { topK: distillation.topK }),
+  });
   const parameters = viewParameters(memory.weights, parameterShapes(config));
   fill(parameters, initial);
 
-  const graph = buildTrainingGraph(config, { batchSize: microBatchSize, sequenceLength, balanceWeight });
+  const graph = buildTrainingGraph(config, {
+    ...{ batchSize: microBatchSize, sequenceLength, balanceWeight },
+    ...(distillation && { distillation }),
+  });
   const hasExperts = graph.outputs.some(({ name }) => name === 'balance');
   const model = encodeOnnx(graph);
   const setups = Array.from({ length: count }, (_, index): ShardSetup => {
@@ -99,9 +112,10 @@ export async function createStepper(
   return {
     parameters,
     optimizer,
-    async step({ inputIds, targets }, learningRate) {
+    async step({ inputIds, targets }, learningRate, teacher) {
       memory.inputIds.set(inputIds);
       memory.targets.set(targets);
+      if (memory.teacher) setTeacher(memory.teacher, teacher);
       await onAll((shard) => shard.computeGradients());
       const loss = average(memory.losses);
       await onAll((shard) => shard.combineGradients());
@@ -118,13 +132,32 @@ export async function createStepper(
       const scale = norm > clipNorm ? clipNorm / norm : 1;
       await onAll((shard) => shard.updateWeights({ step, learningRate, scale }));
       optimizer.step = step;
-      return { loss, gradientNorm: norm, ...(hasExperts && { balance: average(memory.balances) }) };
+      return {
+        ...{ loss, gradientNorm: norm },
+        ...(hasExperts && { balance: average(memory.balances) }),
+        ...(memory.teacher && { divergence: average(memory.teacher.divergences) }),
+      };
     },
     release: () => onAll((shard) => shard.release()),
   };
 }
 
 const average = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+function setTeacher(memory: TeacherMemory, rows: TeacherRows | undefined): void {
+  for (const name of ['ids', 'weights', 'targetWeights'] as const) {
+    if (rows?.[name].length !== memory[name].length) {
+      throw new IteraError(
+        'INVALID_ARGUMENT',
+        `Expected ${memory[name].length} ${name} of the teacher for this batch, got ${rows?.[name].length ?? 'none'}.`,
+      );
+    }
+  }
+  const { ids, weights, targetWeights } = rows as TeacherRows;
+  memory.ids.set(ids);
+  memory.weights.set(weights);
+  memory.targetWeights.set(targetWeights);
+}
 
 function fill({ views }: ParameterBuffer, initial: ReadonlyMap<string, Tensor>): void {
   for (const [name, view] of views) {

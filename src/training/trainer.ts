@@ -1,7 +1,8 @@
 import { IteraError } from '../core/errors.ts';
-import type { BatchSampler, BatchSamplerState } from '../data/batches.ts';
+import type { Batch, BatchSampler, BatchSamplerState } from '../data/batches.ts';
 import { checkSchedule, learningRateAt, type ScheduleOptions } from './schedule.ts';
 import type { Stepper } from './stepper.ts';
+import type { TeacherRows } from './teacher-rows.ts';
 
 /** What a training run reports after a step. */
 export interface StepReport {
@@ -11,6 +12,8 @@ export interface StepReport {
   /** Mean cross-entropy of this step's batch, nats per token. */
   readonly loss: number;
   readonly balance?: number;
+  /** Mean divergence from the teacher on this batch, nats per token; absent without one. */
+  readonly divergence?: number;
   readonly gradientNorm: number;
   readonly learningRate: number;
   /** Over this step, everything included. */
@@ -44,6 +47,8 @@ export interface TrainOptions {
   readonly schedule: ScheduleOptions;
   /** Where to go on from; the stepper must already hold the matching weights and optimiser state. */
   readonly resume?: TrainingProgress;
+  /** Looks up what the teacher predicts in a batch, for a stepper made for distillation. */
+  readonly teach?: (batch: Batch) => Promise<TeacherRows>;
   /** Measures bits per byte on validation text, by dataset name. */
   readonly validate?: () => Promise<Readonly<Record<string, number>>>;
   /** Steps between validations; the last step is always validated. */
@@ -95,7 +100,7 @@ export async function train(stepper: Stepper, sampler: BatchSampler, options: Tr
     const started = performance.now();
     const batch = sampler.next();
     const learningRate = learningRateAt(step, schedule);
-    const result = await stepper.step(batch, learningRate);
+    const result = await stepper.step(batch, learningRate, await options.teach?.(batch));
     step += 1;
     checkExplosion(result.loss, losses.at(-1)?.loss ?? recent[0], step);
     recent.push(result.loss);

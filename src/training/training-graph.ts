@@ -6,6 +6,7 @@ import { buildTrainingModel } from '../models/causal-lm.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { parameterShapes } from '../models/parameters.ts';
 import { fedWeights } from '../models/weights.ts';
+import { type DistillationOptions, distillationLoss, type TeacherValues } from './distillation-loss.ts';
 import { crossEntropy } from './loss.ts';
 
 export interface TrainingGraphOptions {
@@ -13,6 +14,8 @@ export interface TrainingGraphOptions {
   readonly sequenceLength: number;
   /** Weight of the experts' load-balancing loss in the total. */
   readonly balanceWeight: number;
+  /** Learn from a teacher too; the graph then has more inputs and an output. */
+  readonly distillation?: DistillationOptions;
 }
 
 /** Name of the output that holds a weight's gradient. */
@@ -22,24 +25,43 @@ export const gradientName = (weight: string): string => `gradient:${weight}`;
  * One training step's computation. Inputs: `input_ids` and `targets` int64[B, T], and every weight under its name.
  * Outputs: `loss` (mean cross-entropy, nats), `balance` (load-balancing loss, 1 when balanced; without experts absent)
  * and the gradient of `loss + balanceWeight * balance` for every weight.
+ *
+ * With distillation also the inputs `teacher_ids` int64[B*T, K], `teacher_weights` float32[B*T, K] and `target_weights`
+ * float32[B*T] of {@link distillationLoss}, whose total then stands in the place of `loss` for the gradient, and the
+ * output `divergence` (mean divergence from the teacher, nats). `loss` stays the cross-entropy of the text.
  */
 export function buildTrainingGraph(config: ModelConfig, options: TrainingGraphOptions): Graph {
-  const { batchSize, sequenceLength, balanceWeight } = options;
+  const { batchSize, sequenceLength, balanceWeight, distillation } = options;
+  const rows = batchSize * sequenceLength;
   const graph = new Graph();
   const shape = [batchSize, sequenceLength];
   const tokens = graph.input('input_ids', 'int64', shape);
   const targets = graph.input('targets', 'int64', shape);
   const weights = fedWeights(graph, parameterShapes(config));
   const { logits, balance } = buildTrainingModel(tokens, config, weights);
-  const loss = graph.scope('loss', () => crossEntropy(logits, reshape(targets, [batchSize * sequenceLength])));
-  const total: Value = balance && balanceWeight > 0 ? add(loss, mul(balance, balanceWeight)) : loss;
+  const { loss, objective, divergence } = graph.scope('loss', () => {
+    const truth = reshape(targets, [rows]);
+    if (distillation) return distillationLoss(logits, truth, teacherInputs(graph, rows, distillation), distillation);
+    const crossed = crossEntropy(logits, truth);
+    return { loss: crossed, objective: crossed, divergence: undefined };
+  });
+  const total: Value = balance && balanceWeight > 0 ? add(objective, mul(balance, balanceWeight)) : objective;
   const names = [...weights.values.keys()];
   const found = gradients(total, [...weights.values.values()]);
   graph.output('loss', loss);
   if (balance) graph.output('balance', balance);
+  if (divergence) graph.output('divergence', divergence);
   names.forEach((name, index) => {
     graph.output(gradientName(name), found[index] as Value);
   });
   pruneGraph(graph);
   return graph;
+}
+
+function teacherInputs(graph: Graph, rows: number, { topK }: DistillationOptions): TeacherValues {
+  return {
+    ids: graph.input('teacher_ids', 'int64', [rows, topK]),
+    weights: graph.input('teacher_weights', 'float32', [rows, topK]),
+    targetWeights: graph.input('target_weights', 'float32', [rows]),
+  };
 }

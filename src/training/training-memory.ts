@@ -1,6 +1,7 @@
 import type { ModelConfig } from '../models/config.ts';
 import { parameterShapes } from '../models/parameters.ts';
 import { countElements } from './parameter-buffer.ts';
+import type { TeacherRows } from './teacher-rows.ts';
 
 /**
  * Everything that the threads of a training run share: plain arrays, so that it can be handed from thread to thread
@@ -25,13 +26,29 @@ export interface TrainingMemory {
   readonly inputIds: BigInt64Array;
   /** `int64[B, T]`. */
   readonly targets: BigInt64Array;
+  /** What a teacher says of the batch; absent without distillation. */
+  readonly teacher?: TeacherMemory;
 }
 
-/** @param shared - Whether other threads will see it; ONNX Runtime cannot work in such memory in place. */
-export function allocateMemory(
-  config: ModelConfig,
-  { tokens, parts, shared }: { readonly tokens: number; readonly parts: number; readonly shared: boolean },
-): TrainingMemory {
+/** A teacher's most probable next tokens after each input, K of them, and what training learns of them. */
+export interface TeacherMemory extends TeacherRows {
+  /** Mean divergence from the teacher of each part, nats, M. */
+  readonly divergences: Float64Array;
+}
+
+export interface MemoryOptions {
+  /** B x T. */
+  readonly tokens: number;
+  /** M. */
+  readonly parts: number;
+  /** Whether other threads will see it; ONNX Runtime cannot work in such memory in place. */
+  readonly shared: boolean;
+  /** K, if there is a teacher. */
+  readonly topK?: number;
+}
+
+/** Memory for a training run, all 0. */
+export function allocateMemory(config: ModelConfig, { tokens, parts, shared, topK }: MemoryOptions): TrainingMemory {
   const shapes = parameterShapes(config);
   const count = countElements(shapes);
   const take = (bytes: number): ArrayBufferLike => (shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
@@ -47,5 +64,13 @@ export function allocateMemory(
     balances: doubles(parts),
     inputIds: new BigInt64Array(take(8 * tokens)),
     targets: new BigInt64Array(take(8 * tokens)),
+    ...(topK && {
+      teacher: {
+        ids: new BigInt64Array(take(8 * tokens * topK)),
+        weights: floats(tokens * topK),
+        targetWeights: floats(tokens),
+        divergences: doubles(parts),
+      },
+    }),
   };
 }
