@@ -102,7 +102,7 @@ async function download(names: readonly string[], options: DownloadOptions): Pro
 
 function showProgress(progress: Progress, { doneBytes, totalBytes, bytesPerSecond, file }: DownloadProgress): void {
   progress.update({
-    done: Math.floor(doneBytes / 1000),
+    done: Math.ceil(doneBytes / 1000),
     total: Math.ceil(totalBytes / 1000),
     unit: 'kilobyte',
     detail: `${(bytesPerSecond / 1e6).toFixed(1)} MB/s  ${file}`,

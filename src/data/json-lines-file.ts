@@ -44,7 +44,11 @@ function readRecord(line: string, path: string, number: number, field: string): 
     throw invalid(path, number, Array.isArray(record) ? 'a list' : JSON.stringify(record)?.slice(0, 40));
   }
   const text = Object.hasOwn(record, field) ? (record as Readonly<Record<string, unknown>>)[field] : undefined;
-  if (typeof text === 'string') return text;
+  if (typeof text === 'string') {
+    // JSON can spell half a character, which no UTF-8 text can hold.
+    if (/\p{Surrogate}/u.test(text)) throw invalid(path, number, 'half of a surrogate pair in its text');
+    return text;
+  }
   const names = Object.keys(record).slice(0, 12).join(', ') || 'none';
   throw new IteraError(
     'DATASET_INVALID',
@@ -58,7 +62,7 @@ function readRecord(line: string, path: string, number: number, field: string): 
 function invalid(path: string, line: number, came: string, cause?: unknown): IteraError {
   return new IteraError(
     'DATASET_INVALID',
-    `Expected a JSON object on line ${line} of ${path}, got ${came}.`,
+    `Expected a JSON object with text on line ${line} of ${path}, got ${came}.`,
     { path, line },
     { cause },
   );

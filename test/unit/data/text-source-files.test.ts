@@ -59,8 +59,9 @@ describe('a .jsonl file', () => {
 
   it.each([
     ['{"text": "a"}\n\n{"text": "b"\n', /on line 3 of .*a\.jsonl/],
-    ['{"text": "a"}\n[1]\n', /JSON object on line 2 .*a list/],
-    ['{"text": "a"}\n"b"\n', /JSON object on line 2/],
+    ['{"text": "a"}\n[1]\n', /JSON object with text on line 2 .*a list/],
+    ['{"text": "a"}\n"b"\n', /JSON object with text on line 2/],
+    ['{"text": "a\\ud83d\\ude42"}\n{"text": "\\ud83d!"}\n', /line 2 .*surrogate/],
     ['{"title": "a", "body": "b"}\n', /"text" on line 1 .*no such field .*title, body.*file\.jsonl#field/],
     ['{"text": null}\n', /line 1 .*null in it/],
     ['{"text": 5}', /line 1 .*number in it/],

@@ -38,6 +38,25 @@ function decodeDocuments({ tokens, documentStarts }: CachedTokens): string[] {
 }
 
 describe('loadTokens', () => {
+  it('does not take one field of a file for another, nor what is trained on for what is held out', async () => {
+    const path = join(folder, 'rows.jsonl');
+    const rows = Array.from({ length: 40 }, (_, index) => JSON.stringify({ text: `a ${index}`, other: `b ${index}` }));
+    await writeFile(path, rows.join('\n'));
+    const opened = await Promise.all([
+      openDataset(path),
+      openDataset(`${path}#other`),
+      openDataset(path, { split: 'train', holdOut: true }),
+      openDataset(path, { split: 'valid', holdOut: true }),
+    ]);
+    const paths: string[] = [];
+    for (const one of opened) {
+      const { cache } = await loadTokens(one, tokenizer, 'tokenizer', { cacheDir });
+      expect(cache.status).toBe('built');
+      paths.push(cache.path);
+    }
+    expect(new Set(paths).size).toBe(4);
+  });
+
   it('puts the mark before each document and nowhere else', async () => {
     const loaded = await loadTokens(dataset, tokenizer, 'hash', { cacheDir });
     expect(loaded).toMatchObject({ name: 'my.txt', cache: { status: 'built' } });
