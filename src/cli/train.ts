@@ -1,47 +1,58 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { IteraError } from '../core/errors.ts';
 import { type ModelProvenance, renderModelCard } from '../models/model-card.ts';
 import { writeModelFolder } from '../models/model-folder-file.ts';
-import { presetConfig } from '../models/presets.ts';
-import { parseRecipe, type Recipe } from '../training/recipe.ts';
+import type { Recipe } from '../training/recipe.ts';
 import { runTraining, type TrainedRun } from '../training/training-run-file.ts';
 import { interruptSignal } from './interrupt.ts';
-import { parseCount, parseThreads } from './options.ts';
+import { collect, parseCount, parseNumber, parseSeed, parseThreads } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress } from './progress.ts';
+import { chooseRecipe, describeRecipe, type RecipeOptions } from './train-recipe.ts';
 
-interface TrainCommandOptions {
-  readonly recipe: string;
-  readonly out?: string;
+interface TrainCommandOptions extends RecipeOptions {
   readonly runDir?: string;
-  readonly dataDir?: string;
   readonly overwrite?: boolean;
   readonly resume?: boolean;
-  readonly steps?: number;
   readonly threads: number;
   readonly json?: boolean;
 }
 
-/** `itera-lite train`: trains a model from a recipe and writes its folder. */
+/** `itera-lite train`: trains a model from a recipe, or another model further on a text, and writes its folder. */
 export function trainCommand(): Command {
   return new Command('train')
-    .requiredOption('--recipe <file>', 'recipe (JSON): data mixture, tokenizer, model, optimiser, schedule, seed')
+    .option('--recipe <file>', 'recipe (JSON): data mixture, tokenizer, model, optimiser, schedule, seed, teacher')
+    .option('--init <dir>', "start from this model: its weights, configuration and tokenizer, not the recipe's")
+    .option(
+      '--text <file>',
+      'with --init and without a recipe: text, folder or dataset to train on; repeatable',
+      collect,
+    )
+    .option('--teacher <dir>', "learn from this model's predictions too; it must have the same tokenizer")
     .option('--out <dir>', 'model folder to write (default: models/<name of the recipe>)')
     .option('--overwrite', 'replace the files of a model folder that exists')
     .option('--run-dir <dir>', 'folder for the checkpoint (default: runs/<name of the recipe>)')
     .option('--data-dir <dir>', 'folder with <dataset>/<split>.txt (default: ITERA_DATA_DIR)')
     .option('--resume', 'go on from the checkpoint in the run folder')
     .option('--steps <n>', 'train this many steps instead of those of the recipe', parseCount)
+    .option('--learning-rate <x>', 'highest learning rate, instead of that of the recipe', parseNumber)
+    .option('--batch-size <n>', 'rows of a step, instead of those of the recipe', parseCount)
+    .option('--sequence-length <n>', 'tokens of a row, instead of those of the recipe', parseCount)
+    .option('--seed <n>', 'seed, instead of that of the recipe', parseSeed)
     .option('--threads <n>', 'threads of the runtime', parseThreads, Math.max(1, cpus().length))
     .option('--json', 'print the provenance record as JSON on stdout')
     .addHelpText(
       'after',
       '\nExamples:\n  itera-lite train --recipe recipes/itera-lite-micro.json --data-dir data --out my-model\n' +
-        '  itera-lite train --recipe recipes/itera-lite-micro.json --data-dir data --out my-model --resume\n\n' +
+        '  itera-lite train --recipe recipes/itera-lite-micro.json --data-dir data --out my-model --resume\n' +
+        '  itera-lite train --init itera-lite-micro --text my-text.txt --out my-model\n' +
+        '  itera-lite train --recipe recipes/itera-lite-micro.json --teacher my-large-model --data-dir data\n\n' +
+        'Without a recipe, the number of steps follows from the size of the texts: about three passes over them. About 2%\n' +
+        'of their documents are kept for validation. docs/training.md explains recipes and learning from a teacher.\n\n' +
         'Datasets of the recipe: names (itera-lite datasets download wikitext-2 tinystories fetches them), or paths of\n' +
         '.txt, .jsonl or .parquet files or of folders of such files; file.jsonl#field names the field of the texts.\n' +
         'Ctrl-C saves a checkpoint; --resume continues to the same weights as an uninterrupted run.',
@@ -50,8 +61,7 @@ export function trainCommand(): Command {
 }
 
 async function run(options: TrainCommandOptions): Promise<void> {
-  const stated = parseRecipe(await readJson(options.recipe));
-  const recipe: Recipe = options.steps ? { ...stated, steps: options.steps } : stated;
+  const recipe = await chooseRecipe(options);
   const runDir = options.runDir ?? join('runs', recipe.name);
   const outDir = options.out ?? join('models', recipe.name);
   await checkOutputFolder(outDir);
@@ -60,19 +70,25 @@ async function run(options: TrainCommandOptions): Promise<void> {
   const progress = createProgress();
   const { signal, stop } = interruptSignal('stopping after this step and saving; press again to quit at once');
   try {
+    progress.note(describeRecipe(recipe, options.init));
     const trained = await runTraining(recipe, {
       runDir,
       resume: options.resume ?? false,
       threads: options.threads,
+      ...(options.init !== undefined && { init: options.init }),
       ...(options.dataDir && { dataDir: options.dataDir }),
       signal,
       onStage: (stage) => progress.note(stage),
-      onStep: ({ step, totalSteps, loss, tokensPerSecond }) =>
+      onTeacher: ({ source, done, total }) => {
+        progress.update({ done, total, unit: 'token', detail: `the teacher reads ${source}` });
+        if (done === total) progress.end();
+      },
+      onStep: ({ step, totalSteps, loss, divergence, tokensPerSecond }) =>
         progress.update({
           done: step,
           total: totalSteps,
           unit: 'step',
-          detail: `loss ${loss.toFixed(4)}  ${Math.round(tokensPerSecond)} tok/s`,
+          detail: `loss ${loss.toFixed(4)}${fromTeacher(divergence)}  ${Math.round(tokensPerSecond)} tok/s`,
         }),
       onValidation: (points) =>
         progress.note(
@@ -88,7 +104,7 @@ async function run(options: TrainCommandOptions): Promise<void> {
       );
     }
     const provenance = describe(recipe, trained, options.threads);
-    const config = presetConfig(recipe.preset, countVocabulary(trained));
+    const { config } = trained;
     await writeModelFolder(outDir, {
       config,
       weights: trained.stepper.parameters.views,
@@ -105,17 +121,19 @@ async function run(options: TrainCommandOptions): Promise<void> {
   }
 }
 
-function countVocabulary({ stepper }: TrainedRun): number {
-  return stepper.parameters.views.get('model.embed_tokens.weight')?.shape[0] ?? 0;
-}
+/** How far the student is from its teacher, if it has one. */
+const fromTeacher = (divergence: number | undefined): string =>
+  divergence === undefined ? '' : `  from teacher ${divergence.toFixed(4)}`;
 
-function describe(recipe: Recipe, { progress, sources }: TrainedRun, threads: number): ModelProvenance {
+function describe(recipe: Recipe, { progress, sources, init, teacher }: TrainedRun, threads: number): ModelProvenance {
   return {
     schemaVersion: 1,
     name: recipe.name,
     iteraLite: packageVersion,
     recipe: withoutPaths(recipe),
     data: sources,
+    ...(init && { init }),
+    ...(teacher && { teacher }),
     training: {
       steps: progress.step,
       tokens: progress.step * recipe.batchSize * recipe.sequenceLength,
@@ -130,7 +148,12 @@ function describe(recipe: Recipe, { progress, sources }: TrainedRun, threads: nu
 
 /** The recipe as it is published with the model: of the user's own files it names the file, not the folders. */
 function withoutPaths(recipe: Recipe): Recipe {
-  return { ...recipe, mixture: recipe.mixture.map((source) => ({ ...source, dataset: basename(source.dataset) })) };
+  const { mixture, distillation } = recipe;
+  return {
+    ...recipe,
+    mixture: mixture.map((source) => ({ ...source, dataset: basename(source.dataset) })),
+    ...(distillation && { distillation: { ...distillation, teacher: basename(resolve(distillation.teacher)) } }),
+  };
 }
 
 /** A model that somebody has trained, or any other file, is not lost to a second run. */
@@ -142,16 +165,5 @@ async function refuseUsedFolder(dir: string): Promise<void> {
       `Expected --out to name a new or empty folder, but ${dir} holds ${files.length} files. Name another, or add --overwrite.`,
       { dir },
     );
-  }
-}
-
-async function readJson(path: string): Promise<unknown> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new IteraError('FILE_NOT_FOUND', `Expected a recipe at ${path}, found none to read.`, { path }, { cause });
-  });
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new IteraError('CONFIG_INVALID', `Expected JSON in ${path}, got: ${String(cause)}.`, { path }, { cause });
   }
 }

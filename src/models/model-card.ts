@@ -2,6 +2,13 @@ import type { MeasurementRecord } from '../core/measurement.ts';
 import type { ModelConfig } from './config.ts';
 import { countParameters } from './parameters.ts';
 
+/** Another model that a model was made from. */
+export interface SourceModelFacts {
+  readonly name: string;
+  /** Of its `model.safetensors`. */
+  readonly sha256: string;
+}
+
 /** Content of `itera.json`: where a model comes from and what was measured on it. */
 export interface ModelProvenance {
   readonly schemaVersion: 1;
@@ -17,6 +24,10 @@ export interface ModelProvenance {
     readonly tokens: number;
     readonly weight: number;
   }[];
+  /** The model whose weights training started from; absent if they were random. */
+  readonly init?: SourceModelFacts;
+  /** The model whose predictions it learnt from. */
+  readonly teacher?: SourceModelFacts;
   readonly training: {
     readonly steps: number;
     readonly tokens: number;
@@ -31,14 +42,15 @@ export interface ModelProvenance {
 /** The model card (README.md of a model folder), from the configuration and `itera.json` alone. */
 export function renderModelCard(config: ModelConfig, provenance: ModelProvenance): string {
   const { total, activePerToken, withoutEmbedding } = countParameters(config);
-  const { name, recipe, data, training, validation, measurements } = provenance;
+  const { name, recipe, data, init, training, validation, measurements } = provenance;
   const count = (value: number) => value.toLocaleString('en-US');
   const lastStep = validation.at(-1)?.step;
   const sections = [
     ['---', 'pipeline_tag: text-generation', 'library_name: itera-lite', '---'].join('\n'),
     `# ${name}`,
-    `A very small language model of the GraniteMoeHybrid family (${describeLayers(config)}), trained from scratch ` +
-      'on a CPU by Itera-Lite. It continues text; it follows no instructions and knows no facts.',
+    `A very small language model of the GraniteMoeHybrid family (${describeLayers(config)}), ` +
+      `${describeOrigin(provenance)} on a CPU by Itera-Lite. It continues text; it follows no instructions and knows no ` +
+      'facts.',
     '## Size',
     table(
       ['parameters', 'active per token', 'without embedding', 'vocabulary', 'width', 'layers'],
@@ -85,7 +97,8 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
         )
       : 'None yet: run `itera-lite evaluate --model DIR --save`.',
     '## Limits',
-    'It knows nothing but the texts above: expect fluent nonsense outside of them, and mistakes within. It repeats what ' +
+    `It knows nothing but the texts above${init ? ` and those of ${init.name}` : ''}: expect fluent nonsense outside of ` +
+      'them, and mistakes within. It repeats what ' +
       'they contain, biases included. Not for advice or decisions of any kind. The texts keep their own licences.',
   ];
   return `${sections.join('\n\n')}\n`;
@@ -98,6 +111,12 @@ function measurementRow(record: MeasurementRecord): string[] {
   const digits = 4;
   const interval = record.interval ? record.interval.map((end) => end.toFixed(digits)).join(' to ') : '';
   return [dataset, split, record.metric, record.value.toFixed(digits), interval, `${record.n}`, record.method];
+}
+
+function describeOrigin({ init, teacher }: ModelProvenance): string {
+  const named = ({ name, sha256 }: SourceModelFacts) => `${name} (weights \`${sha256.slice(0, 16)}...\`)`;
+  const start = init ? `trained on from the weights of ${named(init)}` : 'trained from scratch';
+  return teacher ? `${start}, with the predictions of ${named(teacher)} besides the text,` : start;
 }
 
 function describeLayers(config: ModelConfig): string {

@@ -15,12 +15,29 @@ const recipeSchema = Type.Object(
   {
     /** Name of the model folder that the recipe makes. */
     name: Type.String({ pattern: '^[a-z0-9][a-z0-9.-]*$' }),
-    /** One of `presets`. */
-    preset: Type.String(),
-    /** Trained on the mixture's texts, byte-level BPE. */
-    tokenizer: Type.Object(
-      { vocabSize: Type.Integer({ minimum: 257, maximum: 65536 }) },
-      { additionalProperties: false },
+    /** One of `presets`. Not needed where a run starts from another model, whose configuration it then has. */
+    preset: Type.Optional(Type.String()),
+    /**
+     * Trained on the mixture's texts, byte-level BPE. Not needed where a run starts from another model or has a teacher,
+     * whose tokenizer it then has.
+     */
+    tokenizer: Type.Optional(
+      Type.Object({ vocabSize: Type.Integer({ minimum: 257, maximum: 65536 }) }, { additionalProperties: false }),
+    ),
+    /** Learn from another model's predictions besides the text; see `distillationLoss`. */
+    distillation: Type.Optional(
+      Type.Object(
+        {
+          /** Path of a model folder or name of a bundled model. */
+          teacher: Type.String({ minLength: 1 }),
+          temperature: Type.Number({ minimum: 0.1, maximum: 100 }),
+          /** Share of the teacher in the objective. */
+          weight: share,
+          /** The teacher's most probable tokens that are learnt from. */
+          topK: Type.Integer({ minimum: 1, maximum: 1024 }),
+        },
+        { additionalProperties: false },
+      ),
     ),
     /** Datasets or text files; rows of a batch are drawn in proportion to the weights. */
     mixture: Type.Array(Type.Object({ dataset: Type.String(), weight: positive }, { additionalProperties: false }), {
@@ -58,9 +75,13 @@ export type Recipe = Static<typeof recipeSchema>;
 /**
  * Checks a recipe as read from JSON.
  *
+ * @param options - `startsFromModel`: the run starts from another model, so that a recipe needs no preset or tokenizer.
  * @throws {@link IteraError} `CONFIG_INVALID` naming the first field that is wrong.
  */
-export function parseRecipe(json: unknown): Recipe {
+export function parseRecipe(
+  json: unknown,
+  { startsFromModel = false }: { readonly startsFromModel?: boolean } = {},
+): Recipe {
   const [fault] = Errors(recipeSchema, json);
   if (fault) {
     const at = fault.instancePath.slice(1).replaceAll('/', '.');
@@ -73,7 +94,11 @@ export function parseRecipe(json: unknown): Recipe {
     throw invalid(at === '' ? 'the whole' : at, `${fault.message}, got ${came}`);
   }
   const recipe = json as Recipe;
-  if (!Object.hasOwn(presets, recipe.preset)) {
+  if (!startsFromModel && recipe.preset === undefined) throw invalid('preset', 'is missing');
+  if (!startsFromModel && recipe.tokenizer === undefined && recipe.distillation === undefined) {
+    throw invalid('tokenizer', 'is missing');
+  }
+  if (recipe.preset !== undefined && !Object.hasOwn(presets, recipe.preset)) {
     throw invalid('preset', `must be one of ${Object.keys(presets).join(', ')}, got ${JSON.stringify(recipe.preset)}`);
   }
   const { batchSize, microBatchSize = batchSize, sequenceLength } = recipe;

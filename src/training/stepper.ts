@@ -102,10 +102,12 @@ export async function createStepper(
     const own = Math.max(1, Math.floor(threads / count));
     return { model, config, memory, index, count, shape, adamw, threads: own, ...profile };
   });
-  const start = count > 1 && startThreads ? startThreads : startShards;
-  const shards = await start(setups);
+  const shards = await (count > 1 && startThreads ? startThreads(setups) : startShards(setups));
   const onAll = async (action: (shard: Shard) => Promise<void>): Promise<void> => {
-    await Promise.all(shards.map(action));
+    const results = await Promise.allSettled(shards.map(action));
+    // Only when all have come to rest, so that whoever catches it can release them.
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
   };
   const optimizer: AdamWState = { step: 0, mean: memory.mean, variance: memory.variance };
 

@@ -65,27 +65,27 @@ export async function loadTeacherPredictions(
   const folder = join(cacheFolder(options.cacheDir), 'teacher', layout.key);
   const path = join(folder, 'predictions');
   let status: CachedPredictions['status'] = 'hit';
-  if (!(await isWhole(path, layout))) {
-    try {
+  // Another process may be making it at this moment.
+  const make = async (): Promise<void> => {
+    if (!(await isWhole(path, layout))) status = await completeFile(path, layout, source, openTeacher, options);
+  };
+  try {
+    if (!(await isWhole(path, layout))) {
       await makeFolder(folder);
-      // Another process may be making it at this moment.
-      const make = async () => {
-        if (!(await isWhole(path, layout))) status = await completeFile(path, layout, source, openTeacher, options);
-      };
       await withFolderLock(folder, make, { signal: options.signal });
-    } catch (cause) {
-      if (cause instanceof IteraError) throw cause;
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new IteraError(
-        'OUTPUT_UNWRITABLE',
-        `Could not store the teacher's predictions in ${folder} (${reason}); they take ${layout.fileBytes} bytes. ` +
-          'Make room, or name another folder with ITERA_CACHE_DIR.',
-        { path: folder, bytes: layout.fileBytes },
-        { cause },
-      );
     }
+    return await openPredictions(path, status, layout);
+  } catch (cause) {
+    if (cause instanceof IteraError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new IteraError(
+      'OUTPUT_UNWRITABLE',
+      `Could not keep the teacher's predictions in ${folder} (${reason}); they take ${layout.fileBytes} bytes. ` +
+        'Make room, or name another folder with ITERA_CACHE_DIR.',
+      { path: folder, bytes: layout.fileBytes },
+      { cause },
+    );
   }
-  return openPredictions(path, status, layout);
 }
 
 /** Where everything in the file is. */

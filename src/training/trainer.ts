@@ -53,6 +53,8 @@ export interface TrainOptions {
   readonly validate?: () => Promise<Readonly<Record<string, number>>>;
   /** Steps between validations; the last step is always validated. */
   readonly validateEvery: number;
+  /** Also validate before the first step: for weights that have been trained before. */
+  readonly validateFirst?: boolean;
   /** Stores a checkpoint. Called every `checkpointEvery` steps, after the last step and when aborted. */
   readonly checkpoint?: (progress: TrainingProgress) => Promise<void>;
   readonly checkpointEvery: number;
@@ -96,6 +98,15 @@ export async function train(stepper: Stepper, sampler: BatchSampler, options: Tr
     savedStep = step;
   };
 
+  const validate = async (): Promise<void> => {
+    if (!options.validate) return;
+    const found = Object.entries(await options.validate());
+    const points = found.map(([name, bitsPerByte]) => ({ step, name, bitsPerByte }));
+    validations.push(...points);
+    options.onValidation?.(points);
+  };
+
+  if (options.validateFirst && step === 0 && validations.length === 0 && !signal?.aborted) await validate();
   while (step < schedule.totalSteps && !signal?.aborted) {
     const started = performance.now();
     const batch = sampler.next();
@@ -112,12 +123,7 @@ export async function train(stepper: Stepper, sampler: BatchSampler, options: Tr
     const tokensPerSecond = (batch.inputIds.length / (performance.now() - started)) * 1000;
     options.onStep?.({ step, totalSteps: schedule.totalSteps, learningRate, tokensPerSecond, ...result });
 
-    if (options.validate && (last || step % validateEvery === 0)) {
-      const found = Object.entries(await options.validate());
-      const points = found.map(([name, bitsPerByte]) => ({ step, name, bitsPerByte }));
-      validations.push(...points);
-      options.onValidation?.(points);
-    }
+    if (last || step % validateEvery === 0) await validate();
     if (last || step % checkpointEvery === 0) await save();
   }
   // Also before the first step, so that whoever stops a run can always resume it.

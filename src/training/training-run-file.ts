@@ -1,26 +1,23 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { IteraError, throwIfAborted } from '../core/errors.ts';
+import { IteraError } from '../core/errors.ts';
 import { createRandom } from '../core/random.ts';
-import { replaceFile } from '../data/atomic-file.ts';
 import { createBatchSampler } from '../data/batches.ts';
 import { type Dataset, openDataset } from '../data/dataset-files.ts';
-import { sampleDocuments } from '../data/document-sample.ts';
-import type { TextDocument } from '../data/documents.ts';
 import { makeFolder } from '../data/folder-file.ts';
 import { type CachedTokens, loadTokens } from '../data/token-cache-files.ts';
-import { scoreDocuments } from '../evaluation/document-loss.ts';
-import { buildInferenceGraph } from '../models/inference-graph.ts';
+import type { ModelConfig } from '../models/config.ts';
 import { initializeWeights } from '../models/initialization.ts';
-import { presetConfig } from '../models/presets.ts';
-import { createTokenScorer } from '../runtime/token-scorer.ts';
-import { trainBpe } from '../text/bpe-trainer.ts';
-import { createTokenizer, type Tokenizer } from '../text/tokenizer.ts';
+import type { SourceModelFacts } from '../models/model-card.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint-file.ts';
 import { writeCurves } from './curve-file.ts';
-import type { Recipe } from './recipe.ts';
+import { parseRecipe, type Recipe } from './recipe.ts';
+import { prepareTeacher, type TeacherProgress } from './run-teacher-file.ts';
+import { type PreparedTokenizer, prepareTokenizer } from './run-tokenizer-file.ts';
+import { readValidation, validate } from './run-validation-file.ts';
 import { startShardThreads } from './shard-threads-file.ts';
+import { configOf, openSourceModels, type SourceModels } from './source-models-file.ts';
 import { createStepper, type Stepper } from './stepper.ts';
 import { type StepReport, type TrainingProgress, train, type ValidationPoint } from './trainer.ts';
 
@@ -30,10 +27,14 @@ export interface TrainingRunOptions {
   /** Go on from the checkpoint in `runDir`; without it, a folder that holds one is refused. */
   readonly resume: boolean;
   readonly threads: number;
+  /** Model folder, or name of a bundled model, whose weights, configuration and tokenizer the run starts with. */
+  readonly init?: string;
   readonly dataDir?: string;
   readonly signal?: AbortSignal;
   /** What is being prepared, in words. */
   readonly onStage?: (stage: string) => void;
+  /** How far the teacher's predictions are, where they have to be made. */
+  readonly onTeacher?: (progress: TeacherProgress) => void;
   readonly onStep?: (report: StepReport) => void;
   readonly onValidation?: (points: readonly ValidationPoint[]) => void;
 }
@@ -42,6 +43,7 @@ export interface TrainedRun {
   readonly stepper: Stepper;
   readonly progress: TrainingProgress;
   readonly finished: boolean;
+  readonly config: ModelConfig;
   readonly tokenizerJson: unknown;
   readonly tokenizerConfig: unknown;
   readonly sources: readonly {
@@ -52,58 +54,53 @@ export interface TrainedRun {
     readonly documents: number;
     readonly weight: number;
   }[];
+  /** The model that it started from, if any. */
+  readonly init?: SourceModelFacts;
+  readonly teacher?: SourceModelFacts;
 }
 
-/** Windows for validation during training: those that the model is trained on. */
-const validationBatch = 16;
-
 /**
- * Trains a model from a recipe: tokenizer, tokens, steps, validation, checkpoints. Stopping it (by `signal` or by
- * killing the process) loses at most the steps since the last checkpoint; resuming gives the same weights, bit for
- * bit, as never having stopped.
+ * Trains a model from a recipe: tokenizer, tokens, a teacher's predictions, steps, validation, checkpoints. Stopping it
+ * (by `signal` or by killing the process) loses at most the steps since the last checkpoint; resuming gives the same
+ * weights, bit for bit, as never having stopped.
  *
- * @throws {@link IteraError} what the parts throw: of data, tokenizer, checkpoint and training.
+ * @throws {@link IteraError} what the parts throw: of recipe, data, tokenizer, models, checkpoint and training.
  */
 export async function runTraining(recipe: Recipe, options: TrainingRunOptions): Promise<TrainedRun> {
   const { runDir, resume, threads, signal, onStage } = options;
+  parseRecipe(recipe, { startsFromModel: options.init !== undefined });
   const checkpointPath = join(runDir, 'checkpoint.safetensors');
+  const stoppable = signal ? { signal } : {};
+  const models = await openSourceModels(recipe, options.init, stoppable);
   await prepareFolder(runDir, checkpointPath, resume);
-  const places = { ...(options.dataDir && { dataDir: options.dataDir }), ...(signal && { signal }) };
+  const places = { ...(options.dataDir && { dataDir: options.dataDir }), ...stoppable };
 
   onStage?.('reading texts');
   const datasets = await Promise.all(
-    recipe.mixture.map(({ dataset }) => openDataset(dataset, { ...places, split: 'train' })),
+    recipe.mixture.map(({ dataset }) => openDataset(dataset, { ...places, split: 'train', holdOut: true })),
   );
-  const { tokenizer, tokenizerJson, tokenizerConfig, sha256 } = await prepareTokenizer(recipe, datasets, options);
+  const prepared = models.tokenizer ?? (await prepareTokenizer(recipe, datasets, options));
+  const { tokenizer, tokenizerJson, tokenizerConfig } = prepared;
+  const config = configOf(recipe, models.init, tokenizer);
   onStage?.('encoding texts');
   const tokens: CachedTokens[] = [];
-  for (const dataset of datasets) tokens.push(await loadTokens(dataset, tokenizer, sha256, signal ? { signal } : {}));
+  for (const dataset of datasets) tokens.push(await loadTokens(dataset, tokenizer, prepared.sha256, stoppable));
   const validation = await readValidation(recipe, places);
 
-  const runKey = hashText(JSON.stringify([recipe, datasets.map((dataset) => dataset.sha256), sha256]));
+  const runKey = keyOf(recipe, datasets, prepared, models);
   const sampler = createBatchSampler({
     sources: tokens.map((source, index) => ({ tokens: source, weight: recipe.mixture[index]?.weight ?? 1 })),
     batchSize: recipe.batchSize,
     sequenceLength: recipe.sequenceLength,
     seed: recipe.seed,
   });
+  const teacher = models.teacher && (await prepareTeacher(recipe, models.teacher, prepared, tokens, options));
 
   onStage?.('building the training graph');
-  const config = presetConfig(recipe.preset, tokenizer.vocabSize);
-  const { batchSize, microBatchSize, sequenceLength, balanceWeight, clipNorm } = recipe;
-  const stepper = await createStepper(
-    config,
-    initializeWeights(config, createRandom(recipe.seed, 1)),
-    {
-      ...{ batchSize, sequenceLength, balanceWeight, clipNorm, threads },
-      ...(microBatchSize && { microBatchSize }),
-      adamw: { beta1: recipe.beta1, beta2: recipe.beta2, epsilon: recipe.epsilon, weightDecay: recipe.weightDecay },
-    },
-    startShardThreads,
-  );
-  const takeSteps = async (): Promise<TrainingProgress> => {
+  const takeSteps = async (stepper: Stepper): Promise<TrainingProgress> => {
     const before = resume ? await readCheckpoint(checkpointPath, stepper, runKey) : undefined;
     onStage?.('training');
+    const { sequenceLength } = recipe;
     return train(stepper, sampler, {
       schedule: {
         peak: recipe.learningRate,
@@ -113,10 +110,12 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
         finalShare: recipe.finalShare,
       },
       ...(before && { resume: before }),
+      ...(teacher && { teach: teacher.teach }),
       ...(validation.length > 0 && {
-        validate: () => validate(stepper, config, tokenizer, validation, recipe, threads),
+        validate: () => validate(config, stepper.parameters.views, tokenizer, validation, { sequenceLength, threads }),
       }),
       validateEvery: recipe.validateEvery,
+      validateFirst: models.init !== undefined,
       checkpoint: async (now) => {
         await writeCheckpoint(checkpointPath, stepper, now, runKey);
         await writeCurves(runDir, now);
@@ -124,18 +123,17 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
       checkpointEvery: recipe.checkpointEvery,
       ...(options.onStep && { onStep: options.onStep }),
       ...(options.onValidation && { onValidation: options.onValidation }),
-      ...(signal && { signal }),
+      ...stoppable,
     });
   };
-  const progress = await takeSteps().catch(async (error: unknown) => {
-    // Nobody else can: the caller gets the stepper only with the result.
-    await stepper.release();
-    throw error;
-  });
+  const { stepper, progress } = await withStepper(recipe, config, models, threads, takeSteps).finally(() =>
+    teacher?.close(),
+  );
   return {
     stepper,
     progress,
     finished: progress.step === recipe.steps,
+    config,
     tokenizerJson,
     tokenizerConfig,
     sources: datasets.map(({ name, sha256: hash, split }, index) => ({
@@ -146,7 +144,53 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
       documents: tokens[index]?.documentStarts.length ?? 0,
       weight: recipe.mixture[index]?.weight ?? 1,
     })),
+    ...(models.init && { init: models.init.facts }),
+    ...(models.teacher && { teacher: models.teacher.facts }),
   };
+}
+
+/** Makes a run's stepper and uses it; if that fails nobody else could release it, because the caller never gets it. */
+async function withStepper(
+  recipe: Recipe,
+  config: ModelConfig,
+  { init }: SourceModels,
+  threads: number,
+  use: (stepper: Stepper) => Promise<TrainingProgress>,
+): Promise<{ stepper: Stepper; progress: TrainingProgress }> {
+  const { batchSize, microBatchSize, sequenceLength, balanceWeight, clipNorm, distillation } = recipe;
+  const stepper = await createStepper(
+    config,
+    init?.folder.weights ?? initializeWeights(config, createRandom(recipe.seed, 1)),
+    {
+      ...{ batchSize, sequenceLength, balanceWeight, clipNorm, threads },
+      ...(microBatchSize && { microBatchSize }),
+      ...(distillation && { distillation }),
+      adamw: { beta1: recipe.beta1, beta2: recipe.beta2, epsilon: recipe.epsilon, weightDecay: recipe.weightDecay },
+    },
+    startShardThreads,
+  );
+  const progress = await use(stepper).catch(async (error: unknown) => {
+    await stepper.release();
+    throw error;
+  });
+  return { stepper, progress };
+}
+
+/** Hash of all that decides a run's weights; models count by their content, wherever they are. */
+function keyOf(
+  { distillation, ...recipe }: Recipe,
+  datasets: readonly Dataset[],
+  { sha256 }: PreparedTokenizer,
+  { init, teacher }: SourceModels,
+): string {
+  const parts: unknown[] = [
+    recipe,
+    datasets.map(({ sha256: hash, reading }) => (reading === undefined ? hash : [hash, reading])),
+    sha256,
+    ...(init ? [{ init: init.sha256 }] : []),
+    ...(teacher ? [{ ...distillation, teacher: teacher.sha256 }] : []),
+  ];
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }
 
 async function prepareFolder(runDir: string, checkpointPath: string, resume: boolean): Promise<void> {
@@ -171,119 +215,12 @@ async function prepareFolder(runDir: string, checkpointPath: string, resume: boo
   try {
     await makeFolder(runDir);
   } catch (cause) {
-    throw unwritable(`make the run folder ${runDir}`, runDir, cause);
-  }
-}
-
-function unwritable(what: string, path: string, cause: unknown): IteraError {
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new IteraError('OUTPUT_UNWRITABLE', `Could not ${what}: ${reason}`, { path }, { cause });
-}
-
-interface PreparedTokenizer {
-  readonly tokenizer: Tokenizer;
-  readonly tokenizerJson: unknown;
-  readonly tokenizerConfig: unknown;
-  /** Of `tokenizerJson`. */
-  readonly sha256: string;
-}
-
-/** Trains the tokenizer, or reads the one that this run already made. */
-async function prepareTokenizer(
-  recipe: Recipe,
-  datasets: readonly Dataset[],
-  { runDir, resume, signal, onStage }: TrainingRunOptions,
-): Promise<PreparedTokenizer> {
-  const path = join(runDir, 'tokenizer.json');
-  const stored = resume ? await readFile(path, 'utf8').catch(() => undefined) : undefined;
-  if (stored !== undefined) return readTokenizer(stored, path);
-  onStage?.('training the tokenizer');
-  const { vocabSize } = recipe.tokenizer;
-  const { tokenizerJson, tokenizerConfig } = await trainBpe(textsOf(datasets), {
-    vocabSize,
-    ...(signal && { signal }),
-  });
-  const content = JSON.stringify({ tokenizerJson, tokenizerConfig });
-  await replaceFile(path, content).catch((cause: unknown) => {
-    throw unwritable(`write the tokenizer ${path}`, path, cause);
-  });
-  return readTokenizer(content, path);
-}
-
-function readTokenizer(content: string, path: string): PreparedTokenizer {
-  try {
-    const { tokenizerJson, tokenizerConfig } = JSON.parse(content) as {
-      readonly tokenizerJson: unknown;
-      readonly tokenizerConfig: unknown;
-    };
-    const tokenizer = createTokenizer(tokenizerJson, tokenizerConfig);
-    return { tokenizer, tokenizerJson, tokenizerConfig, sha256: hashText(JSON.stringify(tokenizerJson)) };
-  } catch (cause) {
-    const problem = cause instanceof Error ? cause.message : String(cause);
+    const reason = cause instanceof Error ? cause.message : String(cause);
     throw new IteraError(
-      'CHECKPOINT_INVALID',
-      `Cannot resume: the run's tokenizer ${path} is damaged (${problem}). Delete it to have it made again.`,
-      { path, problem },
+      'OUTPUT_UNWRITABLE',
+      `Could not make the run folder ${runDir}: ${reason}`,
+      { path: runDir },
       { cause },
     );
   }
 }
-
-async function* textsOf(datasets: readonly Dataset[]): AsyncGenerator<string> {
-  for (const dataset of datasets) for await (const { text } of dataset.documents()) yield text;
-}
-
-interface ValidationText {
-  readonly name: string;
-  readonly documents: readonly TextDocument[];
-}
-
-/** A sample of the validation split of each named dataset that has one. */
-async function readValidation(
-  recipe: Recipe,
-  places: { dataDir?: string; signal?: AbortSignal },
-): Promise<ValidationText[]> {
-  const found: ValidationText[] = [];
-  for (const { dataset } of recipe.mixture) {
-    throwIfAborted(places.signal);
-    const opened = await openDataset(dataset, { ...places, split: 'valid' }).catch((error: unknown) => {
-      if (error instanceof IteraError && ['DATASET_UNAVAILABLE', 'INVALID_ARGUMENT'].includes(error.code))
-        return undefined;
-      throw error;
-    });
-    // A file of the user's own has no splits: what it would be validated on is what it is trained on.
-    if (!opened?.split) continue;
-    const { sample } = await sampleDocuments(opened.documents(), recipe.validationDocuments, recipe.seed);
-    found.push({ name: dataset, documents: sample });
-  }
-  return found;
-}
-
-async function validate(
-  { parameters }: Stepper,
-  config: Parameters<typeof buildInferenceGraph>[0],
-  tokenizer: Tokenizer,
-  texts: readonly ValidationText[],
-  recipe: Recipe,
-  threads: number,
-): Promise<Record<string, number>> {
-  const scorer = await createTokenScorer(buildInferenceGraph(config, parameters.views), config, { threads });
-  try {
-    const results: Record<string, number> = {};
-    for (const { name, documents } of texts) {
-      const losses = await scoreDocuments(documents, tokenizer, scorer, {
-        contextLength: 2 * recipe.sequenceLength,
-        stride: recipe.sequenceLength,
-        batchSize: validationBatch,
-      });
-      const nats = losses.reduce((sum, loss) => sum + loss.nats, 0);
-      const bytes = losses.reduce((sum, loss) => sum + loss.bytes, 0);
-      results[name] = nats / Math.LN2 / bytes;
-    }
-    return results;
-  } finally {
-    await scorer.release();
-  }
-}
-
-const hashText = (text: string): string => createHash('sha256').update(text).digest('hex');

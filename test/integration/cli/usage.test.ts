@@ -54,7 +54,6 @@ describe('wrong usage exits with 2, says what is wrong on stderr and how it is u
     ['generate Once --max-new-tokens -5', /'--max-new-tokens <n>' argument '-5' is invalid/],
     ['generate Once --temperature warm', /'--temperature <x>' argument 'warm' is invalid. Expected a number/],
     ['generate Once upon', /too many arguments/],
-    ['train', /required option '--recipe <file>' not specified/],
     ['train --recipe none.json --steps 0', /'--steps <n>' argument '0' is invalid/],
     ['datasets --jsn', /unknown option '--jsn'.*Usage: itera-lite datasets/s],
   ])('%s', async (line, says) => {
@@ -77,6 +76,10 @@ describe('wrong usage exits with 2, says what is wrong on stderr and how it is u
       'evaluate --dataset stories --split valid',
       /^INVALID_ARGUMENT: Expected a split of stories \(test\), got "valid"/,
     ],
+    ['train', /^INVALID_ARGUMENT: Expected --recipe FILE .* or --init MODEL and --text FILE/],
+    ['train --init itera-lite-micro', /^INVALID_ARGUMENT: Expected --recipe FILE/],
+    ['train --text my.txt', /^INVALID_ARGUMENT: Expected --recipe FILE/],
+    ['train --recipe a.json --text my.txt', /^INVALID_ARGUMENT: --text and --recipe exclude each other/],
     ['run --dataset articles --split train', /^INVALID_ARGUMENT: Expected a split of articles/],
   ])('%s', async (line, says) => {
     const { code, stdout, stderr } = await command(...line.split(' '));

@@ -74,7 +74,10 @@ afterAll(() => rm(toy.folder, { recursive: true }));
 describe.concurrent('itera-lite train', { timeout: 120_000 }, () => {
   it('writes a model folder and prints its provenance alone on stdout', async ({ expect }) => {
     const { code, stdout, stderr } = await uninterrupted;
-    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^40\/40 steps.*\nwrote /m) });
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: expect.stringMatching(/^40\/40 steps.*\nstep 40: .*\nwrote /m),
+    });
     expect(await readdir(join(toy.folder, 'whole-model'))).toEqual(
       expect.arrayContaining(['config.json', 'itera.json', 'model.safetensors', 'README.md', 'tokenizer.json']),
     );

@@ -81,18 +81,22 @@ describe('runTraining', () => {
     expect(whole.sources).toEqual([
       {
         dataset: 'tiny.txt',
-        split: 'all',
+        split: 'train',
         sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
         tokens: expect.any(Number),
-        documents: 6,
+        documents: 5,
         weight: 1,
       },
     ]);
     expect(whole.sources[0]?.tokens).toBeGreaterThan(500);
   });
 
-  it('validates nothing on a text of the user, all of which it trains on', () => {
-    expect(whole.progress.validations).toEqual([]);
+  it('validates on documents of the text that it does not train on', () => {
+    expect(whole.progress.validations.map(({ step, name }) => [step, name])).toEqual([
+      [4, 'tiny.txt'],
+      [8, 'tiny.txt'],
+      [10, 'tiny.txt'],
+    ]);
   });
 
   it('makes a tokenizer and weights that together are a model folder', async () => {
@@ -116,7 +120,12 @@ describe('runTraining', () => {
   });
 
   it('leaves the tokenizer and one checkpoint in its folder, and nothing half-written', async () => {
-    expect((await readdir(wholeDir)).sort()).toEqual(['checkpoint.safetensors', 'loss.svg', 'tokenizer.json']);
+    expect((await readdir(wholeDir)).sort()).toEqual([
+      'checkpoint.safetensors',
+      'loss.svg',
+      'tokenizer.json',
+      'validation.svg',
+    ]);
   });
 
   it('gives the same weights again', async () => {

@@ -5,7 +5,6 @@ import type * as Registry from '../../../src/data/dataset-registry.ts';
 import { splitDocuments } from '../../../src/data/documents.ts';
 import { scoreDocuments } from '../../../src/evaluation/document-loss.ts';
 import { buildInferenceGraph } from '../../../src/models/inference-graph.ts';
-import { presetConfig } from '../../../src/models/presets.ts';
 import { createTokenScorer } from '../../../src/runtime/token-scorer.ts';
 import { createTokenizer } from '../../../src/text/tokenizer.ts';
 import type { Recipe } from '../../../src/training/recipe.ts';
@@ -56,7 +55,7 @@ afterAll(async () => {
 describe('validation during training', () => {
   it('scores the valid split every so many steps and at the end, with the weights of the moment', async () => {
     const heard: ValidationPoint[] = [];
-    const { progress, stepper, tokenizerJson, tokenizerConfig, sources } = await runTraining(recipe, {
+    const { progress, stepper, config, tokenizerJson, tokenizerConfig, sources } = await runTraining(recipe, {
       runDir: join(toy.folder, 'run'),
       resume: false,
       threads: 1,
@@ -72,7 +71,6 @@ describe('validation during training', () => {
     ]);
     expect(heard).toEqual(progress.validations);
 
-    const config = presetConfig(recipe.preset, recipe.tokenizer.vocabSize);
     const scorer = await createTokenScorer(buildInferenceGraph(config, stepper.parameters.views), config);
     const valid = splitDocuments(await readFile(join(dataDir, 'toy-tales', 'valid.txt'), 'utf8'), 'endoftext');
     const tokenizer = createTokenizer(tokenizerJson, tokenizerConfig);
