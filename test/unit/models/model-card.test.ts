@@ -100,6 +100,17 @@ describe('the model card', () => {
     );
   });
 
+  test('names the models that it was made from', () => {
+    const init = { name: 'first', sha256: '5'.repeat(64) };
+    const teacher = { name: 'large', sha256: '6'.repeat(64) };
+    const card = (change: Partial<ModelProvenance>) => renderModelCard(config, { ...provenance, ...change });
+    expect(card({})).toContain('trained from scratch on a CPU');
+    expect(card({ init })).toContain('trained on from the weights of first (weights `5555555555555555...`) on a CPU');
+    expect(card({ init })).toContain('nothing but the texts above and those of first:');
+    expect(card({ teacher })).toContain('trained from scratch, with the predictions of large (weights `6666');
+    expect(card({ init, teacher })).not.toContain('scratch');
+  });
+
   test('shows measurements as a table whose cells stay cells', () => {
     const failed: MeasurementRecord = {
       ...{ id: 'b', subject: 'example-micro', metric: 'word_perplexity', unit: '', method: 'rolling' },

@@ -27,6 +27,8 @@ const good: Recipe = {
   checkpointEvery: 4,
 };
 
+const distillation = { teacher: 'models/large', temperature: 1, weight: 0.5, topK: 16 };
+
 /** Values outside each number's range, just outside first; fractions where a whole number is wanted. */
 const outOfRange: Readonly<Record<string, readonly number[]>> = {
   batchSize: [0, -1, 1.5],
@@ -103,6 +105,34 @@ describe('parseRecipe', () => {
   it.each(Object.keys(good))('wants %s', (field) => {
     const { [field]: _, ...rest } = good as unknown as Record<string, unknown>;
     expectRefusal(rest, field);
+  });
+
+  it('needs no preset and tokenizer where a model gives them', () => {
+    const { preset: _, tokenizer: __, ...rest } = good;
+    expect(parseRecipe(rest, { startsFromModel: true })).toEqual(rest);
+    const taught = { ...rest, preset: 'micro', distillation };
+    expect(parseRecipe(taught)).toEqual(taught);
+    expectRefusal({ ...rest, distillation }, 'preset');
+  });
+
+  it.each<[string, unknown]>([
+    ['teacher', ''],
+    ['teacher', 5],
+    ['temperature', 0],
+    ['temperature', 101],
+    ['weight', -0.1],
+    ['weight', 1.1],
+    ['topK', 0],
+    ['topK', 1.5],
+    ['topK', 1025],
+    ['top', 3],
+  ])('refuses a distillation whose %s is %j', (field, value) => {
+    expectRefusal({ ...good, distillation: { ...distillation, [field]: value } }, `distillation.${field}`);
+  });
+
+  it.each(Object.keys(distillation))('wants the %s of a distillation', (field) => {
+    const { [field]: _, ...rest } = distillation as Record<string, unknown>;
+    expectRefusal({ ...good, distillation: rest }, `distillation.${field}`);
   });
 
   it.each(Object.keys(good))('refuses %s of another type', (field) => {
