@@ -1,5 +1,5 @@
 import type { Value } from '../graph/graph.ts';
-import { add, div, gather, mul, reshape } from '../graph/ops/index.ts';
+import { add, div, gather, mul, reshape, split } from '../graph/ops/index.ts';
 import { attention } from './attention.ts';
 import type { LayerType, ModelConfig } from './config.ts';
 import { linear } from './linear.ts';
@@ -14,6 +14,8 @@ export interface Blocks {
   norm(x: Value, weight: Value, epsilon: number): Value;
   mix(x: Value, layer: number, type: LayerType, weights: Weights): Value;
   experts(x: Value, layer: number, weights: Weights): Value;
+  /** What becomes of a branch before it is added to the residual stream; two branches a layer, counted from 0. */
+  drop?(x: Value, branch: number): Value;
 }
 
 /**
@@ -24,7 +26,8 @@ export interface Blocks {
 export function buildLayers(embedded: Value, config: ModelConfig, weights: Weights, blocks: Blocks): Value {
   const { graph } = embedded;
   const epsilon = config.rmsNormEps;
-  const branch = (x: Value): Value => scaled(x, config.residualMultiplier);
+  const branch = (value: Value, index: number): Value =>
+    scaled(blocks.drop ? blocks.drop(value, index) : value, config.residualMultiplier);
   let x = scaled(embedded, config.embeddingMultiplier);
   config.layersBlockType.forEach((type, index) => {
     const layer = weights.within(`model.layers.${index}.`);
@@ -33,7 +36,7 @@ export function buildLayers(embedded: Value, config: ModelConfig, weights: Weigh
         const normed = blocks.norm(x, layer.get('input_layernorm.weight'), epsilon);
         return blocks.mix(normed, index, type, layer.within(type === 'mamba' ? 'mamba.' : 'self_attn.'));
       });
-      const h = add(x, branch(mixed));
+      const h = add(x, branch(mixed, 2 * index));
       x = graph.scope('mlp', () => {
         const normed = blocks.norm(h, layer.get('post_attention_layernorm.weight'), epsilon);
         const shared = layer.within('shared_mlp.');
@@ -42,7 +45,7 @@ export function buildLayers(embedded: Value, config: ModelConfig, weights: Weigh
           config.numLocalExperts > 0
             ? add(blocks.experts(normed, index, layer.within('block_sparse_moe.')), dense)
             : dense;
-        return add(h, branch(channels));
+        return add(h, branch(channels, 2 * index + 1));
       });
     });
   });
@@ -62,17 +65,21 @@ const scaled = (x: Value, factor: number): Value => (factor === 1 ? x : mul(x, f
  * The differentiable model, for training: chunked state space, sparse experts.
  *
  * @param tokens - `int64[B, T]`, both sizes known.
+ * @param masks - Dropout: factors for the channels of each row and branch, `float32[2 * layers, B, D]`. All tokens of a
+ *   row share them, as Gal & Ghahramani 2016 (arXiv:1512.05287) do in recurrent networks.
  * @returns Logits `float32[B*T, V]` and the mean load-balancing loss of the layers (absent without experts).
  */
 export function buildTrainingModel(
   tokens: Value,
   config: ModelConfig,
   weights: Weights,
+  masks?: Value,
 ): { logits: Value; balance: Value | undefined } {
   const [batch, length] = tokens.shape.map(Number) as [number, number];
   const { graph } = tokens;
   const rows = batch * length;
   const balances: Value[] = [];
+  const maskOf = masks && split(masks, 0, Array(2 * config.numHiddenLayers).fill(1));
   const embedded = gather(weights.get('model.embed_tokens.weight'), reshape(tokens, [rows]));
   const hidden = buildLayers(embedded, config, weights, {
     norm: rmsNorm,
@@ -93,6 +100,12 @@ export function buildTrainingModel(
       balances.push(balance);
       return output;
     },
+    ...(maskOf && {
+      drop(x: Value, branch: number): Value {
+        const mask = reshape(maskOf[branch] as Value, [batch, 1, config.hiddenSize]);
+        return reshape(mul(reshape(x, [batch, length, config.hiddenSize]), mask), [rows, config.hiddenSize]);
+      },
+    }),
   });
   const total = balances.length > 0 ? mul(balances.reduce(add), 1 / balances.length) : undefined;
   return { logits: buildLogits(hidden, config, weights), balance: total };

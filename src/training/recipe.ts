@@ -61,6 +61,8 @@ const recipeSchema = Type.Object(
     weightDecay: Type.Number({ minimum: 0 }),
     clipNorm: positive,
     balanceWeight: Type.Number({ minimum: 0 }),
+    /** Share of the channels that every residual branch loses in training; see `drawMasks`. Default: none. */
+    dropout: Type.Optional(Type.Number({ minimum: 0, exclusiveMaximum: 1 })),
     validateEvery: count,
     /** Validation documents of each dataset, drawn by the seed. */
     validationDocuments: count,

@@ -58,7 +58,7 @@ async function startThread(setup: ShardSetup): Promise<Shard> {
   worker.ref();
   await answer().finally(() => worker.unref());
   return {
-    computeGradients: () => ask({ method: 'computeGradients' }),
+    computeGradients: (step) => ask({ method: 'computeGradients', step }),
     combineGradients: () => ask({ method: 'combineGradients' }),
     updateWeights: (update) => ask({ method: 'updateWeights', update }),
     async release() {

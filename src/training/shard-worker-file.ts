@@ -5,7 +5,8 @@ import { createShard, type Shard, type ShardSetup } from './shard.ts';
 
 /** What a shard's thread is asked to do. */
 export type ShardCall =
-  | { readonly method: 'computeGradients' | 'combineGradients' | 'release' }
+  | { readonly method: 'combineGradients' | 'release' }
+  | { readonly method: 'computeGradients'; readonly step: number }
   | { readonly method: 'updateWeights'; readonly update: WeightUpdate };
 
 /** What it answers when it has done so, and once when it is ready. */
@@ -26,6 +27,7 @@ async function answer(work: () => Promise<void>): Promise<void> {
 }
 
 function perform(shard: Shard, call: ShardCall): Promise<void> {
+  if (call.method === 'computeGradients') return shard.computeGradients(call.step);
   return call.method === 'updateWeights' ? shard.updateWeights(call.update) : shard[call.method]();
 }
 

@@ -3,6 +3,7 @@ import type { ModelConfig } from '../models/config.ts';
 import { parameterShapes } from '../models/parameters.ts';
 import { createSession } from '../runtime/session.ts';
 import { type AdamWOptions, isDecayed, updateAdamW, type WeightUpdate } from './adamw.ts';
+import { type DropoutOptions, drawMasks } from './dropout.ts';
 import { averageGradients } from './gradient-average.ts';
 import { allocateParameters, viewParameters } from './parameter-buffer.ts';
 import { gradientName } from './training-graph.ts';
@@ -20,6 +21,7 @@ export interface ShardSetup {
   /** Rows and columns of one part. */
   readonly shape: readonly [rows: number, columns: number];
   readonly adamw: AdamWOptions;
+  readonly dropout?: DropoutOptions;
   /** Threads inside an operator. */
   readonly threads: number;
   readonly profilePrefix?: string;
@@ -30,8 +32,8 @@ export interface ShardSetup {
  * separate because each needs all shards to have finished the one before.
  */
 export interface Shard {
-  /** Losses and gradients of this shard's parts of the batch. */
-  computeGradients(): Promise<void>;
+  /** Losses and gradients of this shard's parts of the batch. `step` is counted from 1 and decides what is dropped. */
+  computeGradients(step: number): Promise<void>;
   /** Means over the parts, and their squares, of this shard's weights. */
   combineGradients(): Promise<void>;
   /** Takes the optimiser's step on this shard's weights. */
@@ -51,7 +53,7 @@ export const startShards: ShardStarter = (setups) => Promise.all(setups.map(crea
  * @throws {@link IteraError} `RUNTIME_FAILED` if ONNX Runtime refuses the graph.
  */
 export async function createShard(setup: ShardSetup): Promise<Shard> {
-  const { config, memory, index, count, shape, adamw, threads, profilePrefix } = setup;
+  const { config, memory, index, count, shape, adamw, dropout, threads, profilePrefix } = setup;
   const session = await createSession(setup.model, { threads, ...(profilePrefix && { profilePrefix }) });
   const shapes = parameterShapes(config);
   const owned = shareOf(shapes, index, count);
@@ -65,7 +67,7 @@ export async function createShard(setup: ShardSetup): Promise<Shard> {
   const hasExperts = session.outputNames.includes('balance');
   const tokens = shape[0] * shape[1];
 
-  async function computePart(part: number): Promise<void> {
+  async function computePart(part: number, step: number): Promise<void> {
     const target = memory.gradients[part] as Float32Array;
     const gradients = ownGradients ?? viewParameters(target, shapes);
     const { teacher } = memory;
@@ -74,7 +76,8 @@ export async function createShard(setup: ShardSetup): Promise<Shard> {
     const rows = (ids: BigInt64Array): Tensor => tensor('int64', shape, ids.slice(part * tokens, (part + 1) * tokens));
     const ids = { input_ids: rows(memory.inputIds), targets: rows(memory.targets) };
     const taught = teacher && cutTeacher(teacher, part, tokens);
-    await session.run({ ...Object.fromEntries(weights.views), ...ids, ...taught }, fetches);
+    const masks = dropout && { dropout_masks: drawMasks(config, shape[0], dropout, [step, part]) };
+    await session.run({ ...Object.fromEntries(weights.views), ...ids, ...taught, ...masks }, fetches);
     if (ownGradients) target.set(ownGradients.data);
     memory.losses[part] = loss.data[0] as number;
     memory.balances[part] = balance.data[0] as number;
@@ -82,9 +85,9 @@ export async function createShard(setup: ShardSetup): Promise<Shard> {
   }
 
   return {
-    async computeGradients() {
+    async computeGradients(step) {
       if (shared) weights.data.set(memory.weights);
-      for (let part = index; part < memory.gradients.length; part += count) await computePart(part);
+      for (let part = index; part < memory.gradients.length; part += count) await computePart(part, step);
     },
     async combineGradients() {
       for (const { position, start, end } of owned)

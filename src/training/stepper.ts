@@ -6,6 +6,7 @@ import { parameterShapes } from '../models/parameters.ts';
 import { encodeOnnx } from '../onnx/encoding.ts';
 import type { AdamWOptions, AdamWState } from './adamw.ts';
 import type { DistillationOptions } from './distillation-loss.ts';
+import type { DropoutOptions } from './dropout.ts';
 import { type ParameterBuffer, viewParameters } from './parameter-buffer.ts';
 import { type Shard, type ShardSetup, type ShardStarter, startShards } from './shard.ts';
 import type { TeacherRows } from './teacher-rows.ts';
@@ -22,6 +23,7 @@ export interface StepperOptions {
   /** Weight of the experts' load-balancing loss in the total. */
   readonly balanceWeight: number;
   readonly adamw: AdamWOptions;
+  readonly dropout?: DropoutOptions;
   /** Gradients of a larger Euclidean norm are scaled down to it. */
   readonly clipNorm: number;
   /** The micro-batches are shared out among threads as far as they go; what is left works inside operators. */
@@ -72,7 +74,7 @@ export async function createStepper(
   startThreads?: ShardStarter,
 ): Promise<Stepper> {
   const { batchSize, sequenceLength, threads, profilePrefix, clipNorm, adamw, balanceWeight } = options;
-  const { microBatchSize = batchSize, distillation } = options;
+  const { microBatchSize = batchSize, distillation, dropout } = options;
   const parts = batchSize / microBatchSize;
   if (!Number.isInteger(parts)) {
     throw new IteraError(
@@ -91,7 +93,7 @@ export async function createStepper(
   fill(parameters, initial);
 
   const graph = buildTrainingGraph(config, {
-    ...{ batchSize: microBatchSize, sequenceLength, balanceWeight },
+    ...{ batchSize: microBatchSize, sequenceLength, balanceWeight, masked: dropout !== undefined },
     ...(distillation && { distillation }),
   });
   const hasExperts = graph.outputs.some(({ name }) => name === 'balance');
@@ -100,7 +102,7 @@ export async function createStepper(
     // The profile of one shard shows what all of them do.
     const profile = index === 0 && profilePrefix !== undefined ? { profilePrefix } : {};
     const own = Math.max(1, Math.floor(threads / count));
-    return { model, config, memory, index, count, shape, adamw, threads: own, ...profile };
+    return { model, config, memory, index, count, shape, adamw, threads: own, ...(dropout && { dropout }), ...profile };
   });
   const shards = await (count > 1 && startThreads ? startThreads(setups) : startShards(setups));
   const onAll = async (action: (shard: Shard) => Promise<void>): Promise<void> => {
@@ -118,11 +120,11 @@ export async function createStepper(
       memory.inputIds.set(inputIds);
       memory.targets.set(targets);
       if (memory.teacher) setTeacher(memory.teacher, teacher);
-      await onAll((shard) => shard.computeGradients());
+      const step = optimizer.step + 1;
+      await onAll((shard) => shard.computeGradients(step));
       const loss = average(memory.losses);
       await onAll((shard) => shard.combineGradients());
       const norm = Math.sqrt(memory.squares.reduce((sum, square) => sum + square, 0));
-      const step = optimizer.step + 1;
       if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
         throw new IteraError(
           'TRAINING_DIVERGED',

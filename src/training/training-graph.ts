@@ -14,6 +14,8 @@ export interface TrainingGraphOptions {
   readonly sequenceLength: number;
   /** Weight of the experts' load-balancing loss in the total. */
   readonly balanceWeight: number;
+  /** Take `dropout_masks`, see `buildTrainingModel`. */
+  readonly masked?: boolean;
   /** Learn from a teacher too; the graph then has more inputs and an output. */
   readonly distillation?: DistillationOptions;
 }
@@ -26,19 +28,22 @@ export const gradientName = (weight: string): string => `gradient:${weight}`;
  * Outputs: `loss` (mean cross-entropy, nats), `balance` (load-balancing loss, 1 when balanced; without experts absent)
  * and the gradient of `loss + balanceWeight * balance` for every weight.
  *
- * With distillation also the inputs `teacher_ids` int64[B*T, K], `teacher_weights` float32[B*T, K] and `target_weights`
+ * With dropout also the input `dropout_masks` float32[2 * layers, B, D]. With distillation also the inputs `teacher_ids` int64[B*T, K], `teacher_weights` float32[B*T, K] and `target_weights`
  * float32[B*T] of {@link distillationLoss}, whose total then stands in the place of `loss` for the gradient, and the
  * output `divergence` (mean divergence from the teacher, nats). `loss` stays the cross-entropy of the text.
  */
 export function buildTrainingGraph(config: ModelConfig, options: TrainingGraphOptions): Graph {
-  const { batchSize, sequenceLength, balanceWeight, distillation } = options;
+  const { batchSize, sequenceLength, balanceWeight, masked, distillation } = options;
   const rows = batchSize * sequenceLength;
   const graph = new Graph();
   const shape = [batchSize, sequenceLength];
   const tokens = graph.input('input_ids', 'int64', shape);
   const targets = graph.input('targets', 'int64', shape);
   const weights = fedWeights(graph, parameterShapes(config));
-  const { logits, balance } = buildTrainingModel(tokens, config, weights);
+  const masks = masked
+    ? graph.input('dropout_masks', 'float32', [2 * config.numHiddenLayers, batchSize, config.hiddenSize])
+    : undefined;
+  const { logits, balance } = buildTrainingModel(tokens, config, weights, masks);
   const { loss, objective, divergence } = graph.scope('loss', () => {
     const truth = reshape(targets, [rows]);
     if (distillation) return distillationLoss(logits, truth, teacherInputs(graph, rows, distillation), distillation);

@@ -157,7 +157,7 @@ async function withStepper(
   threads: number,
   use: (stepper: Stepper) => Promise<TrainingProgress>,
 ): Promise<{ stepper: Stepper; progress: TrainingProgress }> {
-  const { batchSize, microBatchSize, sequenceLength, balanceWeight, clipNorm, distillation } = recipe;
+  const { batchSize, microBatchSize, sequenceLength, balanceWeight, clipNorm, distillation, dropout } = recipe;
   const stepper = await createStepper(
     config,
     init?.folder.weights ?? initializeWeights(config, createRandom(recipe.seed, 1)),
@@ -165,6 +165,7 @@ async function withStepper(
       ...{ batchSize, sequenceLength, balanceWeight, clipNorm, threads },
       ...(microBatchSize && { microBatchSize }),
       ...(distillation && { distillation }),
+      ...(dropout && { dropout: { rate: dropout, seed: recipe.seed } }),
       adamw: { beta1: recipe.beta1, beta2: recipe.beta2, epsilon: recipe.epsilon, weightDecay: recipe.weightDecay },
     },
     startShardThreads,
