@@ -24,13 +24,13 @@ type Sizes = Pick<
 >;
 
 const micro: Sizes = {
-  vocabSize: 896,
+  vocabSize: 1536,
   hiddenSize: 64,
-  numHiddenLayers: 4,
+  numHiddenLayers: 3,
   numAttentionHeads: 4,
   numKeyValueHeads: 1,
   intermediateSize: 32,
-  sharedIntermediateSize: 32,
+  sharedIntermediateSize: 64,
   numLocalExperts: 4,
   numExpertsPerTok: 2,
   mambaNHeads: 4,
@@ -38,13 +38,13 @@ const micro: Sizes = {
 };
 
 const tiny: Sizes = {
-  vocabSize: 1024,
+  vocabSize: 1984,
   hiddenSize: 128,
   numHiddenLayers: 4,
   numAttentionHeads: 4,
   numKeyValueHeads: 2,
   intermediateSize: 32,
-  sharedIntermediateSize: 96,
+  sharedIntermediateSize: 64,
   numLocalExperts: 4,
   numExpertsPerTok: 2,
   mambaNHeads: 8,
@@ -52,13 +52,13 @@ const tiny: Sizes = {
 };
 
 const small: Sizes = {
-  vocabSize: 2048,
+  vocabSize: 3072,
   hiddenSize: 192,
   numHiddenLayers: 4,
   numAttentionHeads: 6,
   numKeyValueHeads: 3,
   intermediateSize: 64,
-  sharedIntermediateSize: 128,
+  sharedIntermediateSize: 96,
   numLocalExperts: 8,
   numExpertsPerTok: 2,
   mambaNHeads: 12,
@@ -125,9 +125,9 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   micro: definePreset(micro, 'mamba'),
   tiny: definePreset(tiny, 'mamba'),
   small: definePreset(small, 'mamba'),
-  'micro-transformer': definePreset(makeDense(micro, 5, 192), 'attention'),
-  'tiny-transformer': definePreset(makeDense(tiny, 4, 384), 'attention'),
-  'small-transformer': definePreset(makeDense(small, 6, 512), 'attention'),
+  'micro-transformer': definePreset(makeDense(micro, 4, 192), 'attention'),
+  'tiny-transformer': definePreset(makeDense(tiny, 5, 256), 'attention'),
+  'small-transformer': definePreset(makeDense(small, 6, 480), 'attention'),
 };
 
 /**
