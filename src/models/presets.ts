@@ -24,14 +24,14 @@ type Sizes = Pick<
 >;
 
 const micro: Sizes = {
-  vocabSize: 1536,
+  vocabSize: 2048,
   hiddenSize: 64,
   numHiddenLayers: 3,
   numAttentionHeads: 4,
   numKeyValueHeads: 1,
   intermediateSize: 32,
-  sharedIntermediateSize: 64,
-  numLocalExperts: 4,
+  sharedIntermediateSize: 32,
+  numLocalExperts: 3,
   numExpertsPerTok: 2,
   mambaNHeads: 4,
   mambaDState: 16,
@@ -125,7 +125,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   micro: definePreset(micro, 'mamba'),
   tiny: definePreset(tiny, 'mamba'),
   small: definePreset(small, 'mamba'),
-  'micro-transformer': definePreset(makeDense(micro, 4, 192), 'attention'),
+  'micro-transformer': definePreset(makeDense(micro, 3, 224), 'attention'),
   'tiny-transformer': definePreset(makeDense(tiny, 5, 256), 'attention'),
   'small-transformer': definePreset(makeDense(small, 6, 480), 'attention'),
 };
