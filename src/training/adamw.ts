@@ -6,15 +6,15 @@ export interface AdamWOptions {
   readonly weightDecay: number;
 }
 
-/** First and second moments and the number of steps taken. */
+/** First and second moments and the number of steps taken; of weights that Muon updates, the second stays 0. */
 export interface AdamWState {
   step: number;
   readonly mean: Float32Array;
   readonly variance: Float32Array;
 }
 
-/** The arrays that AdamW changes, and the gradients it follows, all of one length. */
-export interface AdamWArrays {
+/** The arrays that an optimiser changes, and the gradients it follows, all of one length. */
+export interface OptimizerArrays {
   readonly weights: Float32Array;
   readonly gradients: Float32Array;
   readonly mean: Float32Array;
@@ -41,7 +41,7 @@ export function isDecayed(name: string, shape: readonly number[]): boolean {
  * @see Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2.
  */
 export function updateAdamW(
-  { weights, gradients, mean, variance }: AdamWArrays,
+  { weights, gradients, mean, variance }: OptimizerArrays,
   { step, learningRate, scale }: WeightUpdate,
   { beta1, beta2, epsilon, weightDecay }: AdamWOptions,
 ): void {

@@ -7,6 +7,7 @@ const share = Type.Number({ minimum: 0, maximum: 1 });
 /** At 1 a moment never moves, and its correction divides by 0. */
 const momentDecay = Type.Number({ minimum: 0, exclusiveMaximum: 1 });
 const positive = Type.Number({ exclusiveMinimum: 0 });
+const learningRate = Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 });
 /** A step on more would need more memory than machines have that train such models. */
 const maximumBatchTokens = 2 ** 17;
 const count = Type.Integer({ minimum: 1 });
@@ -54,10 +55,16 @@ const recipeSchema = Type.Object(
     warmupSteps: Type.Integer({ minimum: 0 }),
     decayShare: share,
     finalShare: share,
-    learningRate: Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 }),
+    learningRate,
     beta1: momentDecay,
     beta2: momentDecay,
     epsilon: positive,
+    /** `muon`: the layers' matrices are updated by Muon, all else by AdamW as without it. Default: `adamw`. */
+    optimizer: Type.Optional(Type.Enum(['adamw', 'muon'])),
+    /** Highest learning rate of Muon; it rises and falls with `learningRate`, and is the same if absent. */
+    muonLearningRate: Type.Optional(learningRate),
+    /** Default: 0.95. */
+    muonMomentum: Type.Optional(momentDecay),
     weightDecay: Type.Number({ minimum: 0 }),
     clipNorm: positive,
     balanceWeight: Type.Number({ minimum: 0 }),
@@ -93,7 +100,8 @@ export function parseRecipe(
     }
     if (fault.keyword === 'boolean') throw invalid(at, 'is not a field of recipes');
     const came = JSON.stringify(valueAt(json, fault.instancePath));
-    throw invalid(at === '' ? 'the whole' : at, `${fault.message}, got ${came}`);
+    const wanted = fault.keyword === 'enum' ? `must be one of ${fault.params.allowedValues.join(', ')}` : fault.message;
+    throw invalid(at === '' ? 'the whole' : at, `${wanted}, got ${came}`);
   }
   const recipe = json as Recipe;
   if (!startsFromModel && recipe.preset === undefined) throw invalid('preset', 'is missing');
@@ -110,6 +118,9 @@ export function parseRecipe(
   if (batchSize * sequenceLength > maximumBatchTokens) {
     const tokens = batchSize * sequenceLength;
     throw invalid('batchSize x sequenceLength', `must be at most ${maximumBatchTokens} tokens, got ${tokens}`);
+  }
+  for (const name of ['muonLearningRate', 'muonMomentum'] as const) {
+    if (recipe[name] !== undefined && recipe.optimizer !== 'muon') throw invalid(name, 'needs "optimizer": "muon"');
   }
   return recipe;
 }

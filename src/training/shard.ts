@@ -2,12 +2,13 @@ import { elementCount, type Tensor, tensor } from '../core/tensor.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { parameterShapes } from '../models/parameters.ts';
 import { createSession } from '../runtime/session.ts';
-import { type AdamWOptions, isDecayed, updateAdamW, type WeightUpdate } from './adamw.ts';
+import type { WeightUpdate } from './adamw.ts';
 import { type DropoutOptions, drawMasks } from './dropout.ts';
 import { averageGradients } from './gradient-average.ts';
 import { allocateParameters, viewParameters } from './parameter-buffer.ts';
 import { gradientName } from './training-graph.ts';
 import type { TeacherMemory, TrainingMemory } from './training-memory.ts';
+import { createWeightOptimizer, type OptimizerOptions, updateCost } from './weight-optimizer.ts';
 
 /** What a shard needs to know; plain data, so that it can be handed to another thread. */
 export interface ShardSetup {
@@ -20,7 +21,7 @@ export interface ShardSetup {
   readonly count: number;
   /** Rows and columns of one part. */
   readonly shape: readonly [rows: number, columns: number];
-  readonly adamw: AdamWOptions;
+  readonly optimizer: OptimizerOptions;
   readonly dropout?: DropoutOptions;
   /** Threads inside an operator. */
   readonly threads: number;
@@ -53,10 +54,13 @@ export const startShards: ShardStarter = (setups) => Promise.all(setups.map(crea
  * @throws {@link IteraError} `RUNTIME_FAILED` if ONNX Runtime refuses the graph.
  */
 export async function createShard(setup: ShardSetup): Promise<Shard> {
-  const { config, memory, index, count, shape, adamw, dropout, threads, profilePrefix } = setup;
+  const { config, memory, index, count, shape, dropout, threads, profilePrefix } = setup;
   const session = await createSession(setup.model, { threads, ...(profilePrefix && { profilePrefix }) });
   const shapes = parameterShapes(config);
-  const owned = shareOf(shapes, index, count);
+  const costs = new Map([...shapes].map(([name, size]) => [name, updateCost(name, size, config, setup.optimizer)]));
+  const owned = shareOf(shapes, costs, index, count);
+  const names = owned.map(({ name }) => name);
+  const optimizer = await createWeightOptimizer(config, names, setup.optimizer);
   const shared = memory.weights.buffer instanceof SharedArrayBuffer;
   // ONNX Runtime refuses shared memory, so a thread has its own copy of what its graph reads and writes.
   const weights = shared ? allocateParameters(shapes) : viewParameters(memory.weights, shapes);
@@ -96,20 +100,16 @@ export async function createShard(setup: ShardSetup): Promise<Shard> {
     async updateWeights(update) {
       for (const { name, start, end } of owned) {
         const cut = (array: Float32Array): Float32Array => array.subarray(start, end);
-        const decayed = isDecayed(name, shapes.get(name) ?? []);
-        updateAdamW(
-          {
-            weights: cut(memory.weights),
-            gradients: cut(memory.gradients[0] as Float32Array),
-            mean: cut(memory.mean),
-            variance: cut(memory.variance),
-          },
-          update,
-          decayed ? adamw : { ...adamw, weightDecay: 0 },
-        );
+        const { weights: all, gradients: parts, mean, variance } = memory;
+        const gradients = cut(parts[0] as Float32Array);
+        const arrays = { weights: cut(all), gradients, mean: cut(mean), variance: cut(variance) };
+        await optimizer.update(name, arrays, update);
       }
     },
-    release: () => session.release(),
+    async release() {
+      await optimizer.release();
+      await session.release();
+    },
   };
 }
 
@@ -133,19 +133,25 @@ interface OwnedWeight {
   readonly end: number;
 }
 
-/** The weights of one shard: the largest go first, each to the shard that has the least so far. */
-function shareOf(shapes: ReadonlyMap<string, readonly number[]>, index: number, count: number): OwnedWeight[] {
+/** The weights of one shard: the costliest go first, each to the shard that has the least to do so far. */
+function shareOf(
+  shapes: ReadonlyMap<string, readonly number[]>,
+  costs: ReadonlyMap<string, number>,
+  index: number,
+  count: number,
+): OwnedWeight[] {
   let offset = 0;
   const all = [...shapes].map(([name, shape], position) => {
     const start = offset;
     offset += elementCount(shape);
     return { name, position, start, end: offset };
   });
-  const sizes = Array<number>(count).fill(0);
+  const costOf = ({ name }: OwnedWeight): number => costs.get(name) ?? 0;
+  const loads = Array<number>(count).fill(0);
   const owned: OwnedWeight[] = [];
-  for (const weight of all.toSorted((a, b) => b.end - b.start - (a.end - a.start))) {
-    const least = sizes.indexOf(Math.min(...sizes));
-    sizes[least] = (sizes[least] as number) + weight.end - weight.start;
+  for (const weight of all.toSorted((a, b) => costOf(b) - costOf(a))) {
+    const least = loads.indexOf(Math.min(...loads));
+    loads[least] = (loads[least] as number) + costOf(weight);
     if (least === index) owned.push(weight);
   }
   return owned;

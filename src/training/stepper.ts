@@ -4,7 +4,7 @@ import type { Batch } from '../data/batches.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { parameterShapes } from '../models/parameters.ts';
 import { encodeOnnx } from '../onnx/encoding.ts';
-import type { AdamWOptions, AdamWState } from './adamw.ts';
+import type { AdamWState } from './adamw.ts';
 import type { DistillationOptions } from './distillation-loss.ts';
 import type { DropoutOptions } from './dropout.ts';
 import { type ParameterBuffer, viewParameters } from './parameter-buffer.ts';
@@ -12,8 +12,9 @@ import { type Shard, type ShardSetup, type ShardStarter, startShards } from './s
 import type { TeacherRows } from './teacher-rows.ts';
 import { buildTrainingGraph } from './training-graph.ts';
 import { allocateMemory, type TeacherMemory } from './training-memory.ts';
+import type { OptimizerOptions } from './weight-optimizer.ts';
 
-export interface StepperOptions {
+export interface StepperOptions extends OptimizerOptions {
   /** B: rows of a batch. */
   readonly batchSize: number;
   /** Rows that are computed at once; divides `batchSize`. Default: all of them. */
@@ -22,7 +23,6 @@ export interface StepperOptions {
   readonly sequenceLength: number;
   /** Weight of the experts' load-balancing loss in the total. */
   readonly balanceWeight: number;
-  readonly adamw: AdamWOptions;
   readonly dropout?: DropoutOptions;
   /** Gradients of a larger Euclidean norm are scaled down to it. */
   readonly clipNorm: number;
@@ -50,7 +50,7 @@ export interface Stepper {
   readonly parameters: ParameterBuffer;
   readonly optimizer: AdamWState;
   /**
-   * One step: forward, backward, clipping, AdamW, in place. The result does not depend on how the micro-batches are
+   * One step: forward, backward, clipping, optimiser, in place. The result does not depend on how the micro-batches are
    * shared out among threads.
    *
    * @param teacher - What the teacher predicts in this batch, if the stepper was made for distillation.
@@ -73,7 +73,7 @@ export async function createStepper(
   options: StepperOptions,
   startThreads?: ShardStarter,
 ): Promise<Stepper> {
-  const { batchSize, sequenceLength, threads, profilePrefix, clipNorm, adamw, balanceWeight } = options;
+  const { batchSize, sequenceLength, threads, profilePrefix, clipNorm, adamw, muon, balanceWeight } = options;
   const { microBatchSize = batchSize, distillation, dropout } = options;
   const parts = batchSize / microBatchSize;
   if (!Number.isInteger(parts)) {
@@ -102,7 +102,12 @@ export async function createStepper(
     // The profile of one shard shows what all of them do.
     const profile = index === 0 && profilePrefix !== undefined ? { profilePrefix } : {};
     const own = Math.max(1, Math.floor(threads / count));
-    return { model, config, memory, index, count, shape, adamw, threads: own, ...(dropout && { dropout }), ...profile };
+    return {
+      ...{ model, config, memory, index, count, shape, threads: own },
+      optimizer: { adamw, ...(muon && { muon }) },
+      ...(dropout && { dropout }),
+      ...profile,
+    };
   });
   const shards = await (count > 1 && startThreads ? startThreads(setups) : startShards(setups));
   const onAll = async (action: (shard: Shard) => Promise<void>): Promise<void> => {

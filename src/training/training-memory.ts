@@ -12,9 +12,9 @@ export interface TrainingMemory {
   readonly weights: Float32Array;
   /** The gradients of each part of the batch, M arrays as long as `weights`; the first one holds their mean in the end. */
   readonly gradients: readonly Float32Array[];
-  /** AdamW's first moment, as long as `weights`. */
+  /** AdamW's first moment or Muon's momentum, as long as `weights`. */
   readonly mean: Float32Array;
-  /** AdamW's second moment. */
+  /** AdamW's second moment; 0 where Muon is used. */
   readonly variance: Float32Array;
   /** Sum of the squared mean gradients of each weight tensor. */
   readonly squares: Float64Array;

@@ -20,6 +20,7 @@ import { startShardThreads } from './shard-threads-file.ts';
 import { configOf, openSourceModels, type SourceModels } from './source-models-file.ts';
 import { createStepper, type Stepper } from './stepper.ts';
 import { type StepReport, type TrainingProgress, train, type ValidationPoint } from './trainer.ts';
+import type { OptimizerOptions } from './weight-optimizer.ts';
 
 export interface TrainingRunOptions {
   /** Folder for the checkpoint, the tokenizer and the curves. */
@@ -166,7 +167,7 @@ async function withStepper(
       ...(microBatchSize && { microBatchSize }),
       ...(distillation && { distillation }),
       ...(dropout && { dropout: { rate: dropout, seed: recipe.seed } }),
-      adamw: { beta1: recipe.beta1, beta2: recipe.beta2, epsilon: recipe.epsilon, weightDecay: recipe.weightDecay },
+      ...optimizerOf(recipe),
     },
     startShardThreads,
   );
@@ -175,6 +176,12 @@ async function withStepper(
     throw error;
   });
   return { stepper, progress };
+}
+
+function optimizerOf(recipe: Recipe): OptimizerOptions {
+  const { beta1, beta2, epsilon, weightDecay, learningRate, muonLearningRate = learningRate } = recipe;
+  const muon = { momentum: recipe.muonMomentum ?? 0.95, rateFactor: muonLearningRate / learningRate };
+  return { adamw: { beta1, beta2, epsilon, weightDecay }, ...(recipe.optimizer === 'muon' && { muon }) };
 }
 
 /** Hash of all that decides a run's weights; models count by their content, wherever they are. */

@@ -29,13 +29,17 @@ afterEach(async () => {
 });
 
 describe('training on several threads', () => {
-  it('gives the same bits however the micro-batches are shared out', async () => {
-    const alone = await open({ microBatchSize: 1 }, false);
+  it.each<[string, number[], Partial<StepperOptions>]>([
+    ['AdamW', [2, 3, 4], {}],
+    ['Muon', [2, 4], { muon: { momentum: 0.95, rateFactor: 1 } }],
+  ])('gives the same bits however the micro-batches are shared out: %s', async (_, counts, change) => {
+    const alone = await open({ ...change, microBatchSize: 1 }, false);
     const losses = await takeSteps(alone, 6);
-    for (const threads of [2, 3, 4]) {
-      const together = await open({ microBatchSize: 1, threads }, true);
+    for (const threads of counts) {
+      const together = await open({ ...change, microBatchSize: 1, threads }, true);
       expect(await takeSteps(together, 6)).toEqual(losses);
       expect(countDifferentBits(together.parameters.data, alone.parameters.data)).toBe(0);
+      expect(countDifferentBits(together.optimizer.mean, alone.optimizer.mean)).toBe(0);
       expect(countDifferentBits(together.optimizer.variance, alone.optimizer.variance)).toBe(0);
     }
   });

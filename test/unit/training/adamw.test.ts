@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../../../src/core/random.ts';
 import { parameterShapes } from '../../../src/models/parameters.ts';
-import { type AdamWArrays, type AdamWOptions, isDecayed, updateAdamW } from '../../../src/training/adamw.ts';
+import { type AdamWOptions, isDecayed, type OptimizerArrays, updateAdamW } from '../../../src/training/adamw.ts';
 import { toyConfig } from './toy-model.ts';
 
 const options: AdamWOptions = { beta1: 0.9, beta2: 0.97, epsilon: 1e-8, weightDecay: 0.1 };
@@ -36,7 +36,7 @@ function fillNormal(target: Float32Array, seed: number, scale = 1): void {
   for (let index = 0; index < target.length; index++) target[index] = scale * random.normal();
 }
 
-function arraysOf(size: number): AdamWArrays {
+function arraysOf(size: number): OptimizerArrays {
   const array = (): Float32Array => new Float32Array(size);
   return { weights: array(), gradients: array(), mean: array(), variance: array() };
 }

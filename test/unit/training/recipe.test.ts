@@ -159,6 +159,35 @@ describe('parseRecipe', () => {
     for (const value of values) expect(parseRecipe({ ...good, [field]: value })).toMatchObject({ [field]: value });
   });
 
+  it('takes Muon with a learning rate and momentum of its own, or without', () => {
+    const muon = { optimizer: 'muon', muonLearningRate: 0.01, muonMomentum: 0.9 };
+    for (const change of [muon, { optimizer: 'muon' }, { optimizer: 'adamw' }]) {
+      expect(parseRecipe({ ...good, ...change })).toMatchObject(change);
+    }
+  });
+
+  it.each<[string, unknown]>([
+    ['optimizer', 'sgd'],
+    ['optimizer', 3],
+    ['muonLearningRate', 0],
+    ['muonLearningRate', 1],
+    ['muonMomentum', -0.1],
+    ['muonMomentum', 1],
+  ])('refuses %s %j', (field, value) => {
+    expectRefusal({ ...good, optimizer: 'muon', [field]: value }, field);
+  });
+
+  it.each([{ muonLearningRate: 0.01 }, { muonMomentum: 0.9, optimizer: 'adamw' }])(
+    'refuses %j: not for AdamW',
+    (change) => {
+      expectRefusal({ ...good, ...change }, Object.keys(change)[0] as string);
+    },
+  );
+
+  it('names the optimisers there are', () => {
+    expect(refusalOf({ ...good, optimizer: 'sgd' }).message).toContain('adamw, muon, got "sgd"');
+  });
+
   it.each([256, 65537, 300.5, '300'])('refuses a vocabulary of %s', (vocabSize) => {
     expectRefusal({ ...good, tokenizer: { vocabSize } }, 'tokenizer.vocabSize');
   });
