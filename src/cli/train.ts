@@ -3,11 +3,14 @@ import { cpus } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { IteraError } from '../core/errors.ts';
+import { findDatasetEntry } from '../data/dataset-registry.ts';
 import { type ModelProvenance, renderModelCard } from '../models/model-card.ts';
 import { writeModelFolder } from '../models/model-folder-file.ts';
+import { writeCurves } from '../training/curve-file.ts';
 import type { Recipe } from '../training/recipe.ts';
 import { runTraining, type TrainedRun } from '../training/training-run-file.ts';
 import { interruptSignal } from './interrupt.ts';
+import { writeSamples } from './model-samples.ts';
 import { collect, parseCount, parseNumber, parseSeed, parseThreads } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
@@ -19,6 +22,7 @@ interface TrainCommandOptions extends RecipeOptions {
   readonly overwrite?: boolean;
   readonly resume?: boolean;
   readonly threads: number;
+  readonly licence?: string;
   readonly json?: boolean;
 }
 
@@ -44,6 +48,7 @@ export function trainCommand(): Command {
     .option('--sequence-length <n>', 'tokens of a row, instead of those of the recipe', parseCount)
     .option('--seed <n>', 'seed, instead of that of the recipe', parseSeed)
     .option('--threads <n>', 'threads of the runtime', parseThreads, Math.max(1, cpus().length))
+    .option('--licence <name>', 'what the weights are published under, for the model card (SPDX, e.g. Apache-2.0)')
     .option('--json', 'print the provenance record as JSON on stdout')
     .addHelpText(
       'after',
@@ -103,22 +108,36 @@ async function run(options: TrainCommandOptions): Promise<void> {
         `Stopped at step ${trained.progress.step} of ${recipe.steps}. Give the same command again with --resume to continue.`,
       );
     }
-    const provenance = describe(recipe, trained, options.threads);
-    const { config } = trained;
-    await writeModelFolder(outDir, {
-      config,
-      weights: trained.stepper.parameters.views,
-      tokenizerJson: trained.tokenizerJson,
-      tokenizerConfig: trained.tokenizerConfig,
-      itera: provenance,
-      readme: renderModelCard(config, provenance),
-    });
+    const provenance = await writeModel(outDir, recipe, trained, options, signal);
     progress.note(`wrote ${outDir}`);
     if (options.json) process.stdout.write(`${JSON.stringify(provenance, undefined, 2)}\n`);
   } finally {
     progress.end();
     stop();
   }
+}
+
+/** Writes the model, then lets it write its samples, which its card shows. */
+async function writeModel(
+  outDir: string,
+  recipe: Recipe,
+  trained: TrainedRun,
+  { threads, dataDir, licence }: TrainCommandOptions,
+  signal: AbortSignal,
+): Promise<ModelProvenance> {
+  const { config, tokenizerJson, tokenizerConfig } = trained;
+  const weights = trained.stepper.parameters.views;
+  const write = async (itera: ModelProvenance): Promise<void> => {
+    const readme = renderModelCard(config, itera);
+    await writeModelFolder(outDir, { config, weights, tokenizerJson, tokenizerConfig, itera, readme });
+  };
+  const charts = await writeCurves(outDir, trained.progress);
+  const facts = { ...describe(recipe, trained, threads), charts, ...(licence && { licence }) };
+  await write(facts);
+  const samples = await writeSamples(outDir, recipe, { ...(dataDir && { dataDir }), signal });
+  const provenance = { ...facts, samples };
+  await write(provenance);
+  return provenance;
 }
 
 /** How far the student is from its teacher, if it has one. */
@@ -131,7 +150,10 @@ function describe(recipe: Recipe, { progress, sources, init, teacher }: TrainedR
     name: recipe.name,
     iteraLite: packageVersion,
     recipe: withoutPaths(recipe),
-    data: sources,
+    data: sources.map((source) => {
+      const licence = findDatasetEntry(source.dataset)?.licence;
+      return { ...source, ...(licence !== undefined && { licence }) };
+    }),
     ...(init && { init }),
     ...(teacher && { teacher }),
     training: {

@@ -9,6 +9,19 @@ export interface SourceModelFacts {
   readonly sha256: string;
 }
 
+/** A text that a model wrote. */
+export interface SampleText {
+  /** What it was given, the beginning of a validation document. */
+  readonly prompt: string;
+  /** How it went on. */
+  readonly text: string;
+  readonly seed: number;
+  /** 0: always the most probable token. */
+  readonly temperature: number;
+  /** Drawn from the most probable tokens that together reach this probability. */
+  readonly topP: number;
+}
+
 /** Content of `itera.json`: where a model comes from and what was measured on it. */
 export interface ModelProvenance {
   readonly schemaVersion: 1;
@@ -23,6 +36,8 @@ export interface ModelProvenance {
     readonly documents: number;
     readonly tokens: number;
     readonly weight: number;
+    /** SPDX expression or name, where it is known. */
+    readonly licence?: string;
   }[];
   /** The model whose weights training started from; absent if they were random. */
   readonly init?: SourceModelFacts;
@@ -37,16 +52,22 @@ export interface ModelProvenance {
   };
   readonly validation: readonly { readonly step: number; readonly name: string; readonly bitsPerByte: number }[];
   readonly measurements: readonly MeasurementRecord[];
+  /** Not chosen: of the first validation documents, one each. */
+  readonly samples?: readonly SampleText[];
+  /** Charts of the training beside the card: name of the file and what it shows. */
+  readonly charts?: readonly { readonly file: string; readonly title: string }[];
+  /** Under what the weights are published, if its maker has said so: SPDX expression or name. */
+  readonly licence?: string;
 }
 
 /** The model card (README.md of a model folder), from the configuration and `itera.json` alone. */
 export function renderModelCard(config: ModelConfig, provenance: ModelProvenance): string {
   const { total, activePerToken, withoutEmbedding } = countParameters(config);
-  const { name, recipe, data, init, training, validation, measurements } = provenance;
+  const { name, recipe, data, init, training, validation, measurements, samples = [], charts = [] } = provenance;
   const count = (value: number) => value.toLocaleString('en-US');
   const lastStep = validation.at(-1)?.step;
   const sections = [
-    ['---', 'pipeline_tag: text-generation', 'library_name: itera-lite', '---'].join('\n'),
+    frontMatter(provenance),
     `# ${name}`,
     `A very small language model of the GraniteMoeHybrid family (${describeLayers(config)}), ` +
       `${describeOrigin(provenance)} on a CPU by Itera-Lite. It continues text; it follows no instructions and knows no ` +
@@ -67,13 +88,14 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
     ),
     '## Training data',
     table(
-      ['dataset', 'split', 'documents', 'tokens', 'share of rows', 'sha256'],
+      ['dataset', 'split', 'documents', 'tokens', 'weight in the mixture', 'licence', 'sha256'],
       data.map((source) => [
         source.dataset,
         source.split,
         count(source.documents),
         count(source.tokens),
         `${source.weight}`,
+        source.licence ?? 'not stated',
         `\`${source.sha256.slice(0, 16)}...\``,
       ]),
     ),
@@ -89,6 +111,7 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
           .map((point) => `${point.name} ${point.bitsPerByte.toFixed(4)}`)
           .join(', ')}.`
       : 'None.',
+    ...charts.map(({ file, title }) => `![${title}](${file})`),
     '## Measurements',
     measurements.length > 0
       ? table(
@@ -96,12 +119,41 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
           measurements.map(measurementRow),
         )
       : 'None yet: run `itera-lite evaluate --model DIR --save`.',
+    ...(samples.length > 0 ? ['## Samples', ...describeSamples(samples)] : []),
     '## Limits',
     `It knows nothing but the texts above${init ? ` and those of ${init.name}` : ''}: expect fluent nonsense outside of ` +
       'them, and mistakes within. It repeats what ' +
       'they contain, biases included. Not for advice or decisions of any kind. The texts keep their own licences.',
+    '## Licence',
+    `${provenance.licence ? `The weights are published under ${provenance.licence}.` : 'Its maker has stated none for the weights.'} ` +
+      'The texts they were trained on have the licences in the table above.',
   ];
   return `${sections.join('\n\n')}\n`;
+}
+
+/** What the Hub reads. */
+function frontMatter({ licence, data }: ModelProvenance): string {
+  const lines = ['pipeline_tag: text-generation', 'library_name: itera-lite'];
+  // The Hub knows licences by their SPDX names in lower case.
+  if (licence && /^[\w.-]+$/.test(licence)) lines.push(`license: ${licence.toLowerCase()}`);
+  const named = data.filter((source) => source.licence !== undefined).map(({ dataset }) => `  - ${dataset}`);
+  if (named.length > 0) lines.push('datasets:', ...named);
+  return ['---', ...lines, '---'].join('\n');
+}
+
+function describeSamples(samples: readonly SampleText[]): string[] {
+  const intro =
+    'What the model made of the beginnings of the first validation documents. None was left out or chosen; the same seeds ' +
+    'give the same texts.';
+  return [
+    intro,
+    ...samples.flatMap(({ prompt, text, seed, temperature, topP }) => {
+      const method =
+        temperature === 0 ? 'The most probable tokens' : `Temperature ${temperature}, top-p ${topP}, seed ${seed}`;
+      const lines = `**${prompt.trim()}**${text}`.split('\n').map((line) => (line === '' ? '>' : `> ${line}`));
+      return [`${method}:`, lines.join('\n')];
+    }),
+  ];
 }
 
 function measurementRow(record: MeasurementRecord): string[] {

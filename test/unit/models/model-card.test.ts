@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { MeasurementRecord } from '../../../src/core/measurement.ts';
+import type { ModelConfig } from '../../../src/models/config.ts';
 import { type ModelProvenance, renderModelCard } from '../../../src/models/model-card.ts';
 import { presets } from '../../../src/models/presets.ts';
 
@@ -49,7 +50,47 @@ function tableUnder(card: string, heading: string): string[][] {
 }
 
 describe('the model card', () => {
-  const config = presets.micro();
+  /** Sizes of its own, so that the presets' may change. */
+  const config: ModelConfig = {
+    ...presets.micro(896),
+    hiddenSize: 64,
+    numHiddenLayers: 4,
+    layersBlockType: ['mamba', 'mamba', 'mamba', 'mamba'],
+    intermediateSize: 32,
+    sharedIntermediateSize: 32,
+    numLocalExperts: 4,
+    numExpertsPerTok: 2,
+    mambaNHeads: 4,
+    mambaDHead: 32,
+    mambaDState: 16,
+  };
+
+  test('shows samples whole, charts, and the licences it knows', () => {
+    const [source] = provenance.data;
+    const card = renderModelCard(config, {
+      ...provenance,
+      data: source ? [{ ...source, licence: 'CC0-1.0' }] : [],
+      licence: 'Apache-2.0',
+      charts: [{ file: 'loss.svg', title: 'Training loss' }],
+      samples: [
+        { prompt: 'Once upon', text: ' a time.\n\nThe end.', seed: 0, temperature: 0, topP: 0.95 },
+        { prompt: 'There', text: ' was', seed: 3, temperature: 0.8, topP: 0.95 },
+      ],
+    });
+    expect(card).toContain('![Training loss](loss.svg)');
+    expect(card).toContain('> **Once upon** a time.\n>\n> The end.');
+    expect(card).toContain('Temperature 0.8, top-p 0.95, seed 3:');
+    expect(card).toContain('The weights are published under Apache-2.0.');
+    expect(card).toContain('license: apache-2.0');
+    expect(tableUnder(card, 'Training data')[1]?.[5]).toBe('CC0-1.0');
+  });
+
+  test('says so where licences are not stated', () => {
+    const card = renderModelCard(config, provenance);
+    expect(card).toContain('Its maker has stated none for the weights.');
+    expect(card).not.toContain('license:');
+    expect(tableUnder(card, 'Training data')[1]?.[5]).toBe('not stated');
+  });
 
   test('starts with the metadata that the Hub reads', () => {
     const [, front = '', rest = ''] = renderModelCard(config, provenance).split('---\n');
@@ -83,6 +124,7 @@ describe('the model card', () => {
       '12,345',
       '6,789,012',
       '3',
+      'not stated',
       '`abcdef0123456789...`',
     ]);
     expect(card).toContain('1,200 steps, 2,457,600 tokens, 2 threads on Example CPU, Itera-Lite 1.2.3.');
