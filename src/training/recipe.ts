@@ -1,7 +1,8 @@
 import { type Static, Type } from 'typebox';
 import { Errors } from 'typebox/value';
 import { IteraError } from '../core/errors.ts';
-import { presets } from '../models/presets.ts';
+import { presetConfig, presets } from '../models/presets.ts';
+import { resizeConfig, type SizeChange } from '../models/resizing.ts';
 
 const share = Type.Number({ minimum: 0, maximum: 1 });
 /** At 1 a moment never moves, and its correction divides by 0. */
@@ -12,12 +13,34 @@ const learningRate = Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 });
 const maximumBatchTokens = 2 ** 17;
 const count = Type.Integer({ minimum: 1 });
 
+const size = Type.Optional(Type.Integer({ minimum: 1, maximum: 65536 }));
+const modelSizes = Type.Object(
+  {
+    /** The kind of each layer, and so their number. */
+    layers: Type.Optional(
+      Type.Array(Type.Union([Type.Literal('mamba'), Type.Literal('attention')]), { minItems: 1, maxItems: 64 }),
+    ),
+    hiddenSize: size,
+    numAttentionHeads: size,
+    numKeyValueHeads: size,
+    intermediateSize: size,
+    sharedIntermediateSize: size,
+    numLocalExperts: Type.Optional(Type.Integer({ minimum: 0, maximum: 1024 })),
+    numExpertsPerTok: Type.Optional(Type.Integer({ minimum: 0, maximum: 1024 })),
+    mambaNHeads: size,
+    mambaDState: size,
+  },
+  { additionalProperties: false },
+);
+
 const recipeSchema = Type.Object(
   {
     /** Name of the model folder that the recipe makes. */
     name: Type.String({ pattern: '^[a-z0-9][a-z0-9.-]*$' }),
     /** One of `presets`. Not needed where a run starts from another model, whose configuration it then has. */
     preset: Type.Optional(Type.String()),
+    /** Sizes that differ from the preset's. */
+    model: Type.Optional(modelSizes),
     /**
      * Trained on the mixture's texts, byte-level BPE. Not needed where a run starts from another model or has a teacher,
      * whose tokenizer it then has.
@@ -110,6 +133,10 @@ export function parseRecipe(
   }
   if (recipe.preset !== undefined && !Object.hasOwn(presets, recipe.preset)) {
     throw invalid('preset', `must be one of ${Object.keys(presets).join(', ')}, got ${JSON.stringify(recipe.preset)}`);
+  }
+  if (recipe.model !== undefined) {
+    if (recipe.preset === undefined) throw invalid('model', 'needs a preset whose sizes it changes');
+    resizeConfig(presetConfig(recipe.preset, recipe.tokenizer?.vocabSize), recipe.model as SizeChange);
   }
   const { batchSize, microBatchSize = batchSize, sequenceLength } = recipe;
   if (batchSize % microBatchSize !== 0) {

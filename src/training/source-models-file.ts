@@ -6,6 +6,7 @@ import type { ModelConfig } from '../models/config.ts';
 import type { SourceModelFacts } from '../models/model-card.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { presetConfig } from '../models/presets.ts';
+import { resizeConfig, type SizeChange } from '../models/resizing.ts';
 import { openModel } from '../runtime/load-model-file.ts';
 import { createTokenizer, type Tokenizer } from '../text/tokenizer.ts';
 import type { Recipe } from './recipe.ts';
@@ -72,8 +73,11 @@ export async function openSourceModels(
 export function configOf(recipe: Recipe, init: SourceModel | undefined, tokenizer: Tokenizer): ModelConfig {
   if (init) return init.folder.config;
   if (recipe.preset === undefined) throw contradiction('Recipe: preset is missing.');
-  return presetConfig(recipe.preset, tokenizer.vocabSize);
+  return resizeConfig(presetConfig(recipe.preset, tokenizer.vocabSize), sizesOf(recipe));
 }
+
+// An absent size of the schema is never an undefined one.
+const sizesOf = ({ model = {} }: Pick<Recipe, 'model'>): SizeChange => model as SizeChange;
 
 async function openSource(nameOrDir: string, options: { readonly signal?: AbortSignal }): Promise<SourceModel> {
   const folder = await openModel(nameOrDir, options);
@@ -85,8 +89,10 @@ async function openSource(nameOrDir: string, options: { readonly signal?: AbortS
 }
 
 /** What a recipe states of the model must be true of the one that training starts from. */
-function checkRecipe({ preset }: Recipe, { folder }: SourceModel): void {
-  if (preset === undefined || isDeepStrictEqual(presetConfig(preset, folder.config.vocabSize), folder.config)) return;
+function checkRecipe({ preset, ...recipe }: Recipe, { folder }: SourceModel): void {
+  if (preset === undefined) return;
+  const stated = resizeConfig(presetConfig(preset, folder.config.vocabSize), sizesOf(recipe));
+  if (isDeepStrictEqual(stated, folder.config)) return;
   throw contradiction(
     `Expected the model to start from to be of the recipe's preset "${preset}", but ${folder.dir} has another ` +
       'architecture. Leave the preset out of the recipe, or start from another model.',

@@ -92,6 +92,15 @@ describe('parseRecipe', () => {
     expect(parseRecipe(good)).toEqual(good);
   });
 
+  it('takes sizes of its own, and refuses those that do not go together', () => {
+    const model = { layers: ['mamba', 'attention'], hiddenSize: 96, mambaNHeads: 6 };
+    expect(parseRecipe({ ...good, model })).toMatchObject({ model });
+    expect(() => parseRecipe({ ...good, model: { mambaNHeads: 7 } })).toThrow(/mamba/);
+    expect(refusalOf({ ...good, model: { depth: 3 } }).message).toContain('depth');
+    const { preset: _, ...without } = good;
+    expect(() => parseRecipe({ ...without, model }, { startsFromModel: true })).toThrow(/needs a preset/);
+  });
+
   it('accepts every recipe that this repository ships, and the presets they name', () => {
     const folder = new URL('../../../recipes/', import.meta.url);
     const files = readdirSync(folder).filter((file) => file.endsWith('.json'));
