@@ -1,10 +1,24 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { IteraError } from '../../../src/core/errors.ts';
+import type { ModelConfig } from '../../../src/models/config.ts';
 import { formatConfig, parseConfig } from '../../../src/models/config-json.ts';
 import { presets } from '../../../src/models/presets.ts';
 
-const valid = formatConfig(presets.micro());
+/** Sizes of its own, so that the presets' may change. */
+const config: ModelConfig = {
+  ...presets.micro(500),
+  hiddenSize: 64,
+  numHiddenLayers: 4,
+  layersBlockType: ['mamba', 'mamba', 'mamba', 'mamba'],
+  numAttentionHeads: 4,
+  numKeyValueHeads: 1,
+  numLocalExperts: 4,
+  numExpertsPerTok: 2,
+  mambaNHeads: 4,
+  mambaDHead: 32,
+};
+const valid = formatConfig(config);
 
 function change(changes: Record<string, unknown>): Record<string, unknown> {
   return { ...valid, ...changes };
@@ -31,12 +45,12 @@ describe('formatConfig', () => {
   });
 
   it('survives JSON without loss', () => {
-    const config = { ...presets['small-transformer'](), rmsNormEps: 3e-7, ropeTheta: 12_345.678 };
-    expect(parseConfig(JSON.parse(JSON.stringify(formatConfig(config))))).toEqual(config);
+    const other = { ...presets['small-transformer'](), rmsNormEps: 3e-7, ropeTheta: 12_345.678 };
+    expect(parseConfig(JSON.parse(JSON.stringify(formatConfig(other))))).toEqual(other);
   });
 
   it('refuses to write what could not be read', () => {
-    expect(() => formatConfig({ ...presets.micro(), mambaDHead: 16 })).toThrow(
+    expect(() => formatConfig({ ...config, mambaDHead: 16 })).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID' }),
     );
   });
@@ -44,19 +58,19 @@ describe('formatConfig', () => {
 
 describe('parseConfig', () => {
   it('fills in what the family defaults', () => {
-    const config = parseConfig({
+    const filled = parseConfig({
       ...without('layers_block_type', 'num_key_value_heads', 'pad_token_id', 'position_embedding_type', 'rope_theta'),
       mamba_d_head: 'auto',
       eos_token_id: 7,
       some_future_key: { anything: true },
     });
-    expect(config).toEqual({ ...presets.micro(), numKeyValueHeads: 4, padTokenId: 7, eosTokenId: 7 });
+    expect(filled).toEqual({ ...config, numKeyValueHeads: 4, padTokenId: 7, eosTokenId: 7 });
   });
 
   it.each([[[0, 1e30]], [[0, 'Infinity']], [[-1, { __float__: 'Infinity' }]]])(
     'accepts time step limits %j that limit nothing',
     (limit) => {
-      expect(parseConfig(change({ time_step_limit: limit }))).toEqual(presets.micro());
+      expect(parseConfig(change({ time_step_limit: limit }))).toEqual(config);
     },
   );
 
@@ -67,7 +81,7 @@ describe('parseConfig', () => {
     ['no family', without('model_type'), /model_type: .*got nothing/],
     ['no size', without('hidden_size'), /hidden_size: expected a whole number from 1 to 65536, got nothing/],
     ['no layers', without('layers_block_type', 'layer_types'), /layers_block_type: .*got nothing/],
-    ['text for a number', change({ vocab_size: '896' }), /vocab_size: .*got "896"/],
+    ['text for a number', change({ vocab_size: '500' }), /vocab_size: .*got "500"/],
     ['a fraction', change({ hidden_size: 64.5 }), /hidden_size: .*got 64.5/],
     ['NaN', change({ rms_norm_eps: Number.NaN }), /rms_norm_eps: expected a number above 0/],
     ['negative epsilon', change({ rms_norm_eps: -1e-5 }), /rms_norm_eps/],
@@ -96,7 +110,7 @@ describe('parseConfig', () => {
     ['no experts per token', change({ num_experts_per_tok: 0 }), /num_experts_per_tok/],
     ['no experts yet two per token', change({ num_local_experts: 0 }), /num_experts_per_tok: expected 0/],
     ['no shared MLP', change({ shared_intermediate_size: 0 }), /shared_intermediate_size/],
-    ['a token outside the vocabulary', change({ eos_token_id: 896 }), /eos_token_id: .*\(896\), got 896/],
+    ['a token outside the vocabulary', change({ eos_token_id: 500 }), /eos_token_id: .*\(500\), got 500/],
     ['a list of end tokens', change({ eos_token_id: [0] }), /eos_token_id/],
     ['clamped time steps', change({ time_step_limit: [0.001, 0.1] }), /time_step_limit: .*got \[0.001,0.1\]/],
     ['odd time steps', change({ time_step_limit: ['x', null] }), /time_step_limit/],
@@ -126,7 +140,7 @@ describe('parseConfig', () => {
     fc.assert(
       fc.property(keys, fc.jsonValue(), (key, value) => {
         try {
-          expect(parseConfig(change({ [key]: value })).numHiddenLayers).toBe(4);
+          expect(parseConfig(change({ [key]: value })).numHiddenLayers).toBe(config.numHiddenLayers);
         } catch (error) {
           expect((error as IteraError).code).toBe('CONFIG_INVALID');
           expect(error).toBeInstanceOf(IteraError);

@@ -8,6 +8,7 @@ import { presets } from '../../../src/models/presets.ts';
 
 const config: ModelConfig = {
   ...presets.small(256),
+  numHiddenLayers: 4,
   layersBlockType: ['mamba', 'attention', 'mamba', 'mamba'],
   mambaProjBias: true,
   tieWordEmbeddings: false,
@@ -85,6 +86,7 @@ function heads(name: string): readonly number[] {
   const wide: ModelConfig = {
     ...presets.micro(8),
     hiddenSize: 512,
+    numHiddenLayers: 1,
     layersBlockType: ['mamba'],
     mambaNHeads: 1024,
     mambaDHead: 1,

@@ -13,7 +13,18 @@ import { parameterShapes } from '../../../src/models/parameters.ts';
 import { presets } from '../../../src/models/presets.ts';
 import { encodeSafetensors } from '../../../src/models/safetensors.ts';
 
-const config: ModelConfig = { ...presets.micro(32), numHiddenLayers: 2, layersBlockType: ['mamba', 'attention'] };
+/** Sizes of its own, so that the presets' may change. */
+const config: ModelConfig = {
+  ...presets.micro(32),
+  hiddenSize: 64,
+  numHiddenLayers: 2,
+  layersBlockType: ['mamba', 'attention'],
+  numAttentionHeads: 4,
+  numKeyValueHeads: 1,
+  sharedIntermediateSize: 32,
+  mambaNHeads: 4,
+  mambaDHead: 32,
+};
 const random = createRandom(7);
 const weights = new Map<string, Tensor>(
   [...parameterShapes(config)].map(([name, shape]) => [
