@@ -68,7 +68,7 @@ const small: Sizes = {
 /**
  * The transformer baseline of the same vocabulary, width and budget: rope, grouped key/value heads, and one dense MLP
  * per layer, so that each token uses all of its parameters (at equal totals an advantage over the sparse presets).
- * Depth and MLP width were chosen to come closest to the state-space preset's total with widths that are multiples of
+ * Depth and MLP width were chosen to come within 3% of the state-space preset's total with widths that are multiples of
  * 32 (they quantise by block) and heads of at least 16 (fused rotary kernels need multiples of 16).
  */
 function makeDense(sizes: Sizes, numHiddenLayers: number, mlpSize: number): Sizes {
