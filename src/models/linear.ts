@@ -1,5 +1,5 @@
 import type { Value } from '../graph/graph.ts';
-import { add, gemm, matMul, split, transpose } from '../graph/ops/index.ts';
+import { add, gemm, matMul, mul, split, transpose } from '../graph/ops/index.ts';
 import type { ModelConfig } from './config.ts';
 import type { Weights } from './weights.ts';
 
@@ -13,9 +13,20 @@ export function linear(x: Value, weight: Value): Value {
   return x.shape.length === 2 ? gemm(x, weight, { transB: true }) : matMul(x, transpose(weight, [1, 0]));
 }
 
-/** A projection of a Mamba block: {@link linear} plus a bias where the configuration has one. */
-export function project(x: Value, name: 'in_proj' | 'out_proj', config: ModelConfig, weights: Weights): Value {
-  const product = linear(x, weights.get(`${name}.weight`));
+/**
+ * A projection of a Mamba block: {@link linear} plus a bias where the configuration has one.
+ *
+ * @param factors - Multiply the input's channels first, `[in]`; done by multiplying the weight's columns.
+ */
+export function project(
+  x: Value,
+  name: 'in_proj' | 'out_proj',
+  config: ModelConfig,
+  weights: Weights,
+  factors?: Value,
+): Value {
+  const weight = weights.get(`${name}.weight`);
+  const product = linear(x, factors ? mul(weight, factors) : weight);
   return config.mambaProjBias ? add(product, weights.get(`${name}.bias`)) : product;
 }
 

@@ -3,11 +3,14 @@ import {
   add,
   concat,
   cumSum,
+  div,
   exp,
   expand,
   fusedCausalConv,
   gather,
+  log,
   matMul,
+  max,
   mul,
   neg,
   reduceSum,
@@ -21,7 +24,7 @@ import {
 } from '../graph/ops/index.ts';
 import type { ModelConfig } from './config.ts';
 import { project, projectParts } from './linear.ts';
-import { rmsNorm } from './norm.ts';
+import { unitNorm } from './norm.ts';
 import { mambaSizes } from './parameters.ts';
 import type { Weights } from './weights.ts';
 
@@ -51,7 +54,7 @@ export function mambaChunked(
   weights: Weights,
   state?: MambaState,
 ): { output: Value; state: MambaState } {
-  const { mambaNGroups: groups, mambaDState: stateSize, mambaNHeads: heads, mambaDHead: headSize } = config;
+  const { mambaNGroups: groups, mambaDState: stateSize, mambaNHeads: heads } = config;
   const sizes = mambaSizes(config);
   const rows = batch * length;
 
@@ -66,13 +69,11 @@ export function mambaChunked(
 
   const dt = reshape(softplus(add(dtRaw, weights.get('dt_bias'))), [batch, length, heads]);
   const decay = mul(dt, neg(exp(weights.get('A_log'))));
-  const scanned = chunkedScan({ x: inner, dt, decay, b, c }, config, state?.ssm);
-
-  const skip = mul(reshape(inner, [batch, length, heads, headSize]), reshape(weights.get('D'), [heads, 1]));
-  const y = reshape(add(scanned.output, skip), [rows, sizes.inner]);
-  const normed = rmsNorm(mul(y, silu(z)), weights.get('norm.weight'), config.rmsNormEps);
+  const scanned = chunkedScan({ x: inner, dt, decay, b, c }, config, weights, state?.ssm);
+  const y = reshape(scanned.output, [rows, sizes.inner]);
+  const normed = unitNorm(mul(y, silu(z)), config.rmsNormEps);
   return {
-    output: project(normed, 'out_proj', config, weights),
+    output: project(normed, 'out_proj', config, weights, weights.get('norm.weight')),
     state: { conv: convolved.state, ssm: scanned.state },
   };
 }
@@ -121,14 +122,19 @@ interface ScanInputs {
   readonly c: Value;
 }
 
-/** S_t = exp(decay_t) S_{t-1} + dt_t B_t (outer) x_t; y_t = C_t S_t. Returns y as `[B, T, H, P]`. */
-function chunkedScan(inputs: ScanInputs, config: ModelConfig, initial?: Value): { output: Value; state: Value } {
+/** S_t = exp(decay_t) S_{t-1} + dt_t B_t (outer) x_t; y_t = C_t S_t + D x_t. Returns y as `[B, T, E]`. */
+function chunkedScan(
+  inputs: ScanInputs,
+  config: ModelConfig,
+  weights: Weights,
+  initial?: Value,
+): { output: Value; state: Value } {
   const { mambaNGroups: groups, mambaDState: stateSize, mambaNHeads: heads, mambaDHead: headSize } = config;
-  const [batch, length] = inputs.x.shape.map(Number) as [number, number];
+  const [batch, length, inner] = inputs.x.shape.map(Number) as [number, number, number];
   const chunk = Math.min(config.mambaChunkSize, length);
   const chunks = Math.ceil(length / chunk);
   const perGroup = heads / groups;
-  // Padding with dt = 0 adds nothing to the state and does not let it decay.
+  // Padding with x = 0 adds nothing to the state, and with decay = 0 the state stays.
   const padding = chunks * chunk - length;
   const cut = (value: Value, shape: number[]): Value => {
     const widths = value.shape.slice(2);
@@ -136,80 +142,129 @@ function chunkedScan(inputs: ScanInputs, config: ModelConfig, initial?: Value): 
     return reshape(padded, [batch, chunks, chunk, ...shape]);
   };
   const x = cut(inputs.x, [heads, headSize]);
-  const dt = cut(inputs.dt, [heads]);
   const b = transpose(cut(inputs.b, [groups, stateSize]), [0, 1, 3, 4, 2]); // [B, chunks, G, N, Q]
   const c = transpose(cut(inputs.c, [groups, stateSize]), [0, 1, 3, 2, 4]); // [B, chunks, G, Q, N]
   const total = cumSum(cut(inputs.decay, [heads]), 2); // [B, chunks, Q, H]
-  const byHead = transpose(total, [0, 1, 3, 2]); // [B, chunks, H, Q]
-  const weighted = mul(x, reshape(dt, [batch, chunks, chunk, heads, 1])); // dt x: [B, chunks, Q, H, P]
+  // A token's step size multiplies all that it adds, so it joins the exponents: what is left of token j at i is
+  // exp(total_i - total_j) dt_j = exp(total_i - since_j).
+  const since = sub(total, stepLogarithm(cut(inputs.dt, [heads])));
 
-  // Within a chunk: y_i = sum_{j <= i} (C_i . B_j) exp(total_i - total_j) dt_j x_j.
-  const gap = sub(reshape(byHead, [batch, chunks, heads, chunk, 1]), reshape(byHead, [batch, chunks, heads, 1, chunk]));
-  const reach = exp(add(gap, causalMask(x, chunk)));
-  const scores = matMul(c, b); // [B, chunks, G, Q, Q]
-  const mixing = mul(
-    reshape(reach, [batch, chunks, groups, perGroup, chunk, chunk]),
-    reshape(scores, [batch, chunks, groups, 1, chunk, chunk]),
-  );
-  const within = matMul(reshape(mixing, [batch, chunks, heads, chunk, chunk]), transpose(weighted, [0, 1, 3, 2, 4])); // [B, chunks, H, Q, P]
+  // Within a chunk: y_i = sum_{j <= i} (C_i . B_j) exp(total_i - since_j) x_j.
+  const mixing = mixTokens(total, since, matMul(c, b)); // [B, chunks, H, Q, Q]
+  const within = transpose(matMul(mixing, transpose(x, [0, 1, 3, 2, 4])), [0, 1, 3, 2, 4]); // [B, chunks, Q, H, P]
 
-  // What each chunk leaves behind at its end: sum_j exp(total_Q - total_j) B_j (outer) dt_j x_j, all heads at once.
+  // What each chunk leaves behind at its end: sum_j exp(total_Q - since_j) B_j (outer) x_j, all heads at once.
   const last = slice(total, 2, chunk - 1, chunk); // [B, chunks, 1, H]
-  const fading = mul(weighted, reshape(exp(sub(last, total)), [batch, chunks, chunk, heads, 1]));
+  const fading = mul(x, reshape(exp(sub(last, since)), [batch, chunks, chunk, heads, 1]));
   const grouped = (value: Value): Value =>
     transpose(reshape(value, [batch, chunks, chunk, groups, perGroup * headSize]), [0, 1, 3, 2, 4]);
   const left = matMul(b, grouped(fading)); // [B, chunks, G, N, R*P]
 
-  const entering = carry(left, last, config, batch, chunks, initial);
+  const entering = carry(left, last, config, initial);
   const across = transpose(matMul(c, entering.before), [0, 1, 3, 2, 4]); // [B, chunks, Q, G, R*P]
   const faded = mul(
     reshape(across, [batch, chunks, chunk, heads, headSize]),
     reshape(exp(total), [batch, chunks, chunk, heads, 1]),
   );
-  const output = add(transpose(within, [0, 1, 3, 2, 4]), faded);
-  return {
-    output: slice(reshape(output, [batch, chunks * chunk, heads, headSize]), 1, 0, length),
-    state: entering.after,
-  };
+  const scanned = slice(reshape(add(within, faded), [batch, chunks * chunk, inner]), 1, 0, length);
+  // One long row of factors is multiplied several times faster than one factor for each short head.
+  const skip = reshape(expand(reshape(weights.get('D'), [heads, 1]), [heads, headSize]), [inner]);
+  return { output: add(scanned, mul(inputs.x, skip)), state: entering.after };
+}
+
+/** log dt, for step sizes that may be 0. */
+function stepLogarithm(dt: Value): Value {
+  return dt.graph.withGradient([dt], () => {
+    // What so small a step adds cannot be told from 0, but its logarithm and gradient are finite.
+    const positive = max(dt, 1e-30);
+    return { outputs: [log(positive)] as const, rule: ([upstream]) => [upstream && div(upstream, positive)] };
+  })[0];
 }
 
 /**
- * The recurrence from chunk to chunk.
+ * scores_ij exp(total_i - since_j) for j <= i, else 0, as `[B, chunks, H, Q, Q]`.
+ *
+ * @param total - `[B, chunks, Q, H]`; `since` likewise.
+ * @param scores - The same for all heads of a group, `[B, chunks, G, Q, Q]`.
+ */
+function mixTokens(total: Value, since: Value, scores: Value): Value {
+  const [batch, chunks, chunk, heads] = total.shape.map(Number) as [number, number, number, number];
+  const groups = Number(scores.shape[2]);
+  const pairs = [batch, chunks, heads, chunk, chunk];
+  const byGroup = [batch, chunks, groups, heads / groups, chunk, chunk];
+  return total.graph.withGradient([total, since, scores], () => {
+    const rows = reshape(transpose(total, [0, 1, 3, 2]), pairs.with(4, 1));
+    const columns = reshape(transpose(since, [0, 1, 3, 2]), pairs.with(3, 1));
+    const reach = reshape(exp(add(sub(rows, columns), causalMask(total, chunk))), byGroup);
+    const mixing = reshape(mul(reach, reshape(scores, byGroup.with(3, 1))), pairs);
+    return {
+      outputs: [mixing] as const,
+      // The exponent's gradient is that of the mixture times the mixture itself.
+      rule: ([upstream]) => {
+        if (!upstream) return [];
+        const exponent = mul(upstream, mixing);
+        return [
+          transpose(reduceSum(exponent, [4]), [0, 1, 3, 2]),
+          neg(transpose(reduceSum(exponent, [3]), [0, 1, 3, 2])),
+          reduceSum(mul(reshape(upstream, byGroup), reach), [3]),
+        ];
+      },
+    };
+  })[0];
+}
+
+/**
+ * The recurrence from chunk to chunk: before_{k+1} = exp(last_k) before_k + left_k.
  *
  * @param left - What each chunk adds, `[B, chunks, G, N, R*P]`.
  * @param last - Logarithm of each chunk's whole decay, `[B, chunks, 1, H]`.
+ * @param initial - The state before the first chunk, `[B, H, N, P]`; zeros when absent.
  * @returns States before each chunk, in the layout of `left`, and the state after the last, `[B, H, N, P]`.
  */
 function carry(
   left: Value,
   last: Value,
   { mambaNGroups: groups, mambaDState: stateSize, mambaNHeads: heads, mambaDHead: headSize }: ModelConfig,
-  batch: number,
-  chunks: number,
   initial?: Value,
 ): { before: Value; after: Value } {
+  const [batch, chunks] = left.shape.map(Number) as [number, number];
   const perGroup = heads / groups;
-  const flat = [batch, groups, stateSize, perGroup, headSize];
-  let running = initial
-    ? transpose(reshape(initial, [batch, groups, perGroup, stateSize, headSize]), [0, 1, 3, 2, 4])
-    : undefined;
-  const additions = split(left, 1, Array(chunks).fill(1));
-  const decays = split(exp(last), 1, Array(chunks).fill(1));
-  const before: Value[] = [];
-  for (let index = 0; index < chunks; index++) {
-    before.push(running ?? zeros(left, flat));
-    const addition = reshape(additions[index] as Value, flat);
-    const decay = reshape(decays[index] as Value, [batch, groups, 1, perGroup, 1]);
-    running = running ? add(mul(running, decay), addition) : addition;
-  }
-  const shape = [batch, 1, groups, stateSize, perGroup * headSize];
-  return {
-    before: concat(
-      before.map((value) => reshape(value, shape)),
-      1,
-    ),
-    after: reshape(transpose(running as Value, [0, 1, 3, 2, 4]), [batch, heads, stateSize, headSize]),
-  };
+  const cells = [batch, chunks, groups, stateSize, perGroup, headSize];
+  const byHead = (state: Value): Value => transpose(state, [0, 1, 2, 4, 3, 5]);
+  const first = initial
+    ? byHead(reshape(initial, [batch, 1, groups, perGroup, stateSize, headSize]))
+    : zeros(left, cells.with(1, 1));
+  const [before, after] = left.graph.withGradient([left, last, first], () => {
+    const decay = reshape(exp(last), [batch, chunks, groups, 1, perGroup, 1]);
+    const decays = split(decay, 1, Array(chunks).fill(1));
+    const states = [first];
+    for (const [index, addition] of split(reshape(left, cells), 1, Array(chunks).fill(1)).entries()) {
+      // The first state is often zero.
+      const kept = index > 0 || initial ? mul(states[index] as Value, decays[index] as Value) : undefined;
+      states.push(kept ? add(kept, addition) : addition);
+    }
+    const entering = concat(states.slice(0, chunks), 1);
+    return {
+      outputs: [reshape(entering, left.shape), states.at(-1) as Value] as const,
+      // The same recurrence backwards; what reaches a chunk's addition also meets the state that its decay multiplied.
+      rule: ([upstream, upstreamAfter]) => {
+        const arriving = upstream ? split(reshape(upstream, cells), 1, Array(chunks).fill(1)) : [];
+        const reaching: Value[] = [];
+        let running = upstreamAfter;
+        for (let index = chunks - 1; index >= 0; index--) {
+          reaching.unshift(running ?? zeros(left, cells.with(1, 1)));
+          const decayed = running && mul(running, decays[index] as Value);
+          const arrived = arriving[index];
+          running = decayed && arrived ? add(decayed, arrived) : (decayed ?? arrived);
+        }
+        const spread = concat(reaching, 1);
+        const met = reduceSum(reduceSum(mul(spread, entering), [5]), [3], { keepDims: true });
+        const decayGradient = mul(reshape(met, decay.shape), decay);
+        return [reshape(spread, left.shape), reshape(decayGradient, last.shape), running];
+      },
+    };
+  });
+  return { before, after: reshape(byHead(after), [batch, heads, stateSize, headSize]) };
 }
 
 /** 0 on and below the diagonal, a number whose exponential is 0 above it. */

@@ -8,6 +8,7 @@ import {
   equal,
   fusedMoe,
   gather,
+  gemm,
   mul,
   reduceMean,
   reduceSum,
@@ -20,7 +21,7 @@ import {
 } from '../graph/ops/index.ts';
 import type { ModelConfig } from './config.ts';
 import { linear } from './linear.ts';
-import { swiGlu } from './mlp.ts';
+import { gateHalves } from './mlp.ts';
 import type { Weights } from './weights.ts';
 
 /**
@@ -35,7 +36,6 @@ export function sparseMoe(x: Value, config: ModelConfig, weights: Weights): { ou
   const { graph } = x;
   const { numLocalExperts: experts, numExpertsPerTok: k } = config;
   const rows = Number(x.shape[0]);
-  const width = Number(x.shape[1]);
   const slots = rows * k;
 
   const router = linear(x, weights.get('router.layer.weight'));
@@ -57,24 +57,45 @@ export function sparseMoe(x: Value, config: ModelConfig, weights: Weights): { ou
   const tokens = div(order, k);
   const positions = split(reshape(position, [rows, k]), 1, Array(k).fill(1)).map((part) => reshape(part, [rows]));
   const sorted = spreadRows(x, tokens, positions);
-  const names = Array.from({ length: experts }, (_, expert) => `${weights.label}rows${expert}`);
-  const parts = splitBy(sorted, 0, counts, names);
   // The weight of an expert multiplies its narrow hidden layer instead of its output.
   const sortedMixing = permuteRows(reshape(mixing, [slots, 1]), order, position);
-  const shares = splitBy(sortedMixing, 0, counts, names);
-  const inputWeights = split(weights.get('input_linear.weight'), 0, Array(experts).fill(1));
-  const outputWeights = split(weights.get('output_linear.weight'), 0, Array(experts).fill(1));
-  const computed = parts.map((part, expert) =>
-    swiGlu(part, matrixOf(inputWeights[expert] as Value), matrixOf(outputWeights[expert] as Value), shares[expert]),
-  );
-  const output = combineRows(reshape(concat(computed, 0), [slots, width]), tokens, positions);
+  const hidden = gateHalves(linearByExpert(sorted, weights.get('input_linear.weight'), counts), sortedMixing);
+  const computed = linearByExpert(hidden, weights.get('output_linear.weight'), counts);
+  const output = combineRows(computed, tokens, positions);
 
   const share = mul(cast(counts, x.dtype), 1 / slots);
   const probability = reduceMean(softmax(router), [0]);
   return { output, balance: mul(reduceSum(mul(share, probability), [0]), experts) };
 }
 
-const matrixOf = (stacked: Value): Value => reshape(stacked, stacked.shape.slice(1));
+/**
+ * Rows sorted by expert, each times its expert's matrix: x W_e^T. All that is not a product works on all rows at once,
+ * since a node costs the runtime about as much as an expert's share of the work.
+ *
+ * @param x - `[M*k, in]`.
+ * @param stacked - `[X, out, in]`.
+ * @param counts - Rows of each expert, `int64[X]`.
+ */
+function linearByExpert(x: Value, stacked: Value, counts: Value): Value {
+  const [experts, width, inner] = stacked.shape.map(Number) as [number, number, number];
+  const rows = Number(x.shape[0]);
+  const names = Array.from({ length: experts }, (_, expert) => x.graph.uniqueName(`rows${expert}`));
+  return x.graph.withGradient([x, stacked], () => {
+    const parts = splitBy(x, 0, counts, names);
+    const matrices = split(reshape(stacked, [experts * width, inner]), 0, Array(experts).fill(width));
+    const products = parts.map((part, expert) => gemm(part, matrices[expert] as Value, { transB: true }));
+    return {
+      outputs: [reshape(concat(products, 0), [rows, width])] as const,
+      rule: ([upstream]) => {
+        if (!upstream) return [];
+        const arriving = splitBy(upstream, 0, counts, names);
+        const back = arriving.map((part, expert) => gemm(part, matrices[expert] as Value));
+        const own = arriving.map((part, expert) => gemm(part, parts[expert] as Value, { transA: true }));
+        return [reshape(concat(back, 0), x.shape), reshape(concat(own, 0), stacked.shape)];
+      },
+    };
+  })[0];
+}
 
 /**
  * The row of each sorted slot's token; the adjoint of {@link combineRows}, so neither needs a scatter.

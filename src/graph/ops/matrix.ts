@@ -1,7 +1,7 @@
 import { IteraError } from '../../core/errors.ts';
-import type { Value } from '../graph.ts';
+import type { Operator, Value } from '../graph.ts';
 import { defineOperator, integerAttribute, required } from '../operator.ts';
-import { broadcastShapes, formatShape, type Shape } from '../shape.ts';
+import { broadcastShapes, type Dim, formatShape, type Shape } from '../shape.ts';
 import { sumTo } from './broadcasting.ts';
 import { transpose } from './layout.ts';
 
@@ -16,35 +16,56 @@ function swapLast(x: Value): Value {
   return transpose(x, [...order.slice(0, -2), last, last - 1]);
 }
 
-const matMulOp = defineOperator({
-  opType: 'MatMul',
-  infer: (inputs) => {
-    const a = required(inputs, 0);
-    const b = required(inputs, 1);
-    if (a.shape.length < 2 || b.shape.length < 2 || a.dtype !== b.dtype || a.shape.at(-1) !== b.shape.at(-2)) {
-      throw clash(a.shape, b.shape);
-    }
-    const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
-    return [
-      {
-        dtype: a.dtype,
-        shape: [...batch, a.shape.at(-2) ?? 1, b.shape.at(-1) ?? 1],
-      },
-    ];
-  },
-  gradient: ({ inputs }, [upstream]) => {
-    if (!upstream) return [];
-    const a = required(inputs, 0);
-    const b = required(inputs, 1);
-    return [
-      a.constant ? undefined : sumTo(matMul(upstream, swapLast(b)), a.shape),
-      b.constant ? undefined : sumTo(matMul(swapLast(a), upstream), b.shape),
-    ];
-  },
-});
+/** Batches of products, of the runtime's own (com.microsoft) where a factor is transposed: it costs no copy there. */
+const matMulOperator = (opType: 'MatMul' | 'FusedMatMul'): Operator =>
+  defineOperator({
+    opType,
+    domain: opType === 'MatMul' ? '' : 'com.microsoft',
+    infer: (inputs, attributes) => {
+      const a = required(inputs, 0);
+      const b = required(inputs, 1);
+      if (a.shape.length < 2 || b.shape.length < 2 || a.dtype !== b.dtype) throw clash(a.shape, b.shape);
+      const [rows, inner] = lastTwo(a, integerAttribute(attributes, 'transA', 0) === 1);
+      const [innerB, columns] = lastTwo(b, integerAttribute(attributes, 'transB', 0) === 1);
+      if (inner !== innerB) throw clash(a.shape, b.shape);
+      const batch = broadcastShapes(a.shape.slice(0, -2), b.shape.slice(0, -2));
+      return [{ dtype: a.dtype, shape: [...batch, rows, columns] }];
+    },
+    gradient: ({ inputs, attributes }, [upstream]) => {
+      if (!upstream) return [];
+      const a = required(inputs, 0);
+      const b = required(inputs, 1);
+      const transA = integerAttribute(attributes, 'transA', 0) === 1;
+      const transB = integerAttribute(attributes, 'transB', 0) === 1;
+      const left = (): Value =>
+        transA ? matMul(b, upstream, { transA: transB, transB: true }) : matMul(upstream, b, { transB: !transB });
+      const right = (): Value =>
+        transB ? matMul(upstream, a, { transA: true, transB: transA }) : matMul(a, upstream, { transA: !transA });
+      return [a.constant ? undefined : sumTo(left(), a.shape), b.constant ? undefined : sumTo(right(), b.shape)];
+    },
+  });
 
-/** Matrix product of the last two axes, broadcasting the others. */
-export const matMul = (a: Value, b: Value): Value => a.graph.add(matMulOp, [a, b])[0] as Value;
+const matMulOp = matMulOperator('MatMul');
+const fusedMatMulOp = matMulOperator('FusedMatMul');
+
+function lastTwo({ shape }: Value, transposed: boolean): [Dim, Dim] {
+  const [rows = 1, columns = 1] = shape.slice(-2);
+  return transposed ? [columns, rows] : [rows, columns];
+}
+
+export interface MatMulOptions {
+  readonly transA?: boolean;
+  readonly transB?: boolean;
+}
+
+/** Product of the last two axes, each factor's optionally swapped before; the other axes broadcast. */
+export function matMul(a: Value, b: Value, { transA = false, transB = false }: MatMulOptions = {}): Value {
+  if (!transA && !transB) return a.graph.add(matMulOp, [a, b])[0] as Value;
+  // The runtime's operator knows float32 only.
+  if (a.dtype !== 'float32') return matMul(transA ? swapLast(a) : a, transB ? swapLast(b) : b);
+  const attributes = { ...(transA && { transA: 1 }), ...(transB && { transB: 1 }) };
+  return a.graph.add(fusedMatMulOp, [a, b], attributes)[0] as Value;
+}
 
 const gemmOp = defineOperator({
   opType: 'Gemm',
