@@ -20,8 +20,8 @@ const mostSteps = 2000;
 const bytesPerToken = 3;
 
 /**
- * A recipe for training a model further on some texts: about three passes over them, at a quarter of the learning rate
- * that the bundled models were made with, falling to a tenth of it. Texts count by their size.
+ * A recipe for training a model further on some texts: about three passes over them, at a learning rate well below that
+ * of the bundled models' own training, falling to a tenth of it. Texts count by their size.
  */
 export function fineTuningRecipe({ name, texts }: FineTuningTexts, choices: FineTuningChoices = {}): Recipe {
   const { batchSize = 16, sequenceLength = 256, learningRate = 0.001, seed = 1, distillation } = choices;

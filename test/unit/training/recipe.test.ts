@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { presets } from '../../../src/models/presets.ts';
+import { presetConfig, presets } from '../../../src/models/presets.ts';
 import { parseRecipe, type Recipe } from '../../../src/training/recipe.ts';
 
 const good: Recipe = {
@@ -108,6 +108,8 @@ describe('parseRecipe', () => {
     for (const file of files) {
       const recipe = parseRecipe(JSON.parse(readFileSync(new URL(file, folder), 'utf8')));
       expect(`${recipe.name}.json`).toBe(file);
+      // Budgets count the preset's own vocabulary.
+      expect(recipe.tokenizer?.vocabSize).toBe(presetConfig(recipe.preset ?? '').vocabSize);
     }
   });
 
