@@ -74,6 +74,32 @@ const cases: Readonly<Record<string, readonly GradientCase[]>> = {
     { shapes: [[3, 5]], build: ([a]) => op.slice(a!, 1, 1, 4) },
     { shapes: [[3, 5]], build: ([a]) => op.slice(a!, 0, 0, 2) },
   ],
+  FusedMatMul: [
+    {
+      shapes: [
+        [2, 5, 3],
+        [5, 4],
+      ],
+      dtype: 'float32',
+      build: ([a, b]) => op.matMul(a!, b!, { transA: true }),
+    },
+    {
+      shapes: [
+        [3, 5],
+        [2, 4, 5],
+      ],
+      dtype: 'float32',
+      build: ([a, b]) => op.matMul(a!, b!, { transB: true }),
+    },
+    {
+      shapes: [
+        [2, 5, 3],
+        [2, 4, 5],
+      ],
+      dtype: 'float32',
+      build: ([a, b]) => op.matMul(a!, b!, { transA: true, transB: true }),
+    },
+  ],
   MatMul: [
     {
       shapes: [
