@@ -6,8 +6,6 @@ import {
   div,
   exp,
   expand,
-  fusedCausalConv,
-  gather,
   log,
   matMul,
   max,
@@ -78,7 +76,10 @@ export function mambaChunked(
   };
 }
 
-/** Depthwise causal convolution over time with SiLU. x is `[B, T, C]`. */
+/**
+ * Depthwise causal convolution over time with SiLU. x is `[B, T, C]`. As sums of shifted copies, which the runtime
+ * vectorises better than its convolution.
+ */
 function causalConv(x: Value, config: ModelConfig, weights: Weights, state?: Value): { output: Value; state: Value } {
   const [batch, length, channels] = x.shape.map(Number) as [number, number, number];
   const kernel = config.mambaDConv;
@@ -86,27 +87,26 @@ function causalConv(x: Value, config: ModelConfig, weights: Weights, state?: Val
   const weight = weights.get('conv1d.weight');
   const bias = config.mambaConvBias ? weights.get('conv1d.bias') : undefined;
   const before = state ?? zeros(x, [batch, kernel - 1, channels]);
-  const [sum, next] = graph.withGradient([x, weight, before, ...(bias ? [bias] : [])], () => ({
-    outputs: fusedCausalConv(x, weight, bias, before, 'none'),
-    // With p the inputs after the state: dp_s = sum_k w_k dy_{s-k}, again a causal convolution, and dw_k = sum dy_t p_{t+k}.
-    rule: ([upstream]) => {
-      if (!upstream) return [];
-      const none = zeros(x, [batch, kernel - 1, channels]);
-      const flipped = gather(weight, graph.indices(Array.from({ length: kernel }, (_, tap) => kernel - 1 - tap)), 2);
-      const [spread] = fusedCausalConv(concat([upstream, none], 1), flipped, undefined, none, 'none');
-      const padded = concat([before, x], 1);
-      const taps = Array.from({ length: kernel }, (_, tap) =>
-        reshape(reduceSum(mul(upstream, slice(padded, 1, tap, tap + length)), [0, 1]), [channels, 1, 1]),
-      );
-      return [
-        slice(spread, 1, kernel - 1, length + kernel - 1),
-        concat(taps, 2),
-        slice(spread, 1, 0, kernel - 1),
-        reduceSum(upstream, [0, 1]),
-      ];
-    },
-  }));
-  return { output: silu(sum), state: next };
+  const padded = concat([before, x], 1);
+  const [sum] = graph.withGradient([padded, weight, ...(bias ? [bias] : [])], () => {
+    const taps = split(transpose(reshape(weight, [channels, kernel]), [1, 0]), 0, Array(kernel).fill(1));
+    const shifted = taps.map((tap, index) => mul(slice(padded, 1, index, index + length), tap));
+    const product = shifted.reduce(add);
+    return {
+      outputs: [bias ? add(product, bias) : product] as const,
+      // With p the padded input: dp_s = sum_k w_k dy_{s-k}, and dw_k = sum_s p_s dy_{s-k}.
+      rule: ([upstream]) => {
+        if (!upstream) return [];
+        const none = zeros(x, [batch, kernel - 1, channels]);
+        const wide = concat([none, upstream, none], 1);
+        const delayed = taps.map((_, tap) => slice(wide, 1, kernel - 1 - tap, length + 2 * (kernel - 1) - tap));
+        const spread = delayed.map((value, index) => mul(value, taps[index] as Value)).reduce(add);
+        const slopes = delayed.map((value) => reshape(reduceSum(mul(value, padded), [0, 1]), [channels, 1, 1]));
+        return [spread, concat(slopes, 2), reduceSum(upstream, [0, 1])];
+      },
+    };
+  });
+  return { output: silu(sum), state: slice(padded, 1, length, length + kernel - 1) };
 }
 
 interface ScanInputs {
