@@ -1,5 +1,6 @@
 import { IteraError } from '../core/errors.ts';
 import type { LayerType, ModelConfig } from './config.ts';
+import type { ModelSizes } from './resizing.ts';
 
 /** A named choice of sizes. */
 export type PresetName = 'micro' | 'tiny' | 'small' | 'micro-transformer' | 'tiny-transformer' | 'small-transformer';
@@ -8,20 +9,7 @@ export type PresetName = 'micro' | 'tiny' | 'small' | 'micro-transformer' | 'tin
 export type Preset = (vocabSize?: number) => ModelConfig;
 
 /** What the presets differ in. */
-type Sizes = Pick<
-  ModelConfig,
-  | 'vocabSize'
-  | 'hiddenSize'
-  | 'numHiddenLayers'
-  | 'numAttentionHeads'
-  | 'numKeyValueHeads'
-  | 'intermediateSize'
-  | 'sharedIntermediateSize'
-  | 'numLocalExperts'
-  | 'numExpertsPerTok'
-  | 'mambaNHeads'
-  | 'mambaDState'
->;
+type Sizes = ModelSizes & Pick<ModelConfig, 'vocabSize' | 'numHiddenLayers'>;
 
 const micro: Sizes = {
   vocabSize: 2048,

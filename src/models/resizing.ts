@@ -2,20 +2,21 @@ import type { LayerType, ModelConfig } from './config.ts';
 import { formatConfig, parseConfig } from './config-json.ts';
 
 /** The sizes of a model that can be chosen one by one; the others follow from them. */
-export type SizeChange = Partial<
-  Pick<
-    ModelConfig,
-    | 'hiddenSize'
-    | 'numAttentionHeads'
-    | 'numKeyValueHeads'
-    | 'intermediateSize'
-    | 'sharedIntermediateSize'
-    | 'numLocalExperts'
-    | 'numExpertsPerTok'
-    | 'mambaNHeads'
-    | 'mambaDState'
-  >
-> & {
+export type ModelSizes = Pick<
+  ModelConfig,
+  | 'hiddenSize'
+  | 'numAttentionHeads'
+  | 'numKeyValueHeads'
+  | 'intermediateSize'
+  | 'sharedIntermediateSize'
+  | 'numLocalExperts'
+  | 'numExpertsPerTok'
+  | 'mambaNHeads'
+  | 'mambaDState'
+>;
+
+/** Some sizes of their own. */
+export type SizeChange = Partial<ModelSizes> & {
   /** The kind of each layer, and so their number. */
   readonly layers?: readonly LayerType[];
 };
