@@ -26,14 +26,14 @@ const micro: Sizes = {
 };
 
 const tiny: Sizes = {
-  vocabSize: 1984,
+  vocabSize: 2816,
   hiddenSize: 128,
   numHiddenLayers: 4,
   numAttentionHeads: 4,
   numKeyValueHeads: 2,
   intermediateSize: 32,
-  sharedIntermediateSize: 64,
-  numLocalExperts: 4,
+  sharedIntermediateSize: 32,
+  numLocalExperts: 3,
   numExpertsPerTok: 2,
   mambaNHeads: 8,
   mambaDState: 32,
@@ -114,7 +114,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   tiny: definePreset(tiny, 'mamba'),
   small: definePreset(small, 'mamba'),
   'micro-transformer': definePreset(makeDense(micro, 3, 224), 'attention'),
-  'tiny-transformer': definePreset(makeDense(tiny, 5, 256), 'attention'),
+  'tiny-transformer': definePreset(makeDense(tiny, 5, 192), 'attention'),
   'small-transformer': definePreset(makeDense(small, 6, 480), 'attention'),
 };
 

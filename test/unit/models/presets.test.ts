@@ -7,10 +7,10 @@ import { type PresetName, presetBudgets, presetConfig, presets } from '../../../
 /** The only place in the tests that states the presets' sizes; after a change of them that is meant, state the new ones. */
 const counts: Record<PresetName, readonly [total: number, activePerToken: number, withoutEmbedding: number]> = {
   micro: [289_284, 270_852, 158_212],
-  tiny: [989_664, 891_360, 735_712],
+  tiny: [997_344, 948_192, 636_896],
   small: [2_952_272, 2_067_536, 2_362_448],
   'micro-transformer': [291_264, 291_264, 160_192],
-  'tiny-transformer': [992_640, 992_640, 738_688],
+  'tiny-transformer': [976_256, 976_256, 615_808],
   'small-transformer': [2_914_752, 2_914_752, 2_324_928],
 };
 
