@@ -1,6 +1,6 @@
 /**
  * Whole training steps (forward, backward, clipping, AdamW) of Itera-Lite and PyTorch on the same model and batch,
- * interleaved in one run.
+ * interleaved in one run, and the most memory that each held.
  *
  *   npx tsx benchmarks/training-throughput.ts [--presets micro,small] [--threads 1,2] [--rounds 8] [--json]
  */
@@ -40,6 +40,8 @@ const { values } = parseArgs({
 interface Side {
   readonly name: string;
   turn(): Promise<number[]>;
+  /** Most resident memory of the side's process so far, in KiB. Ours includes what runs TypeScript from its source. */
+  peakMemory(): Promise<number>;
   close(): Promise<void> | void;
 }
 
@@ -67,6 +69,7 @@ async function ours(preset: string, threads: number): Promise<Side> {
       }
       return seconds.slice(warmupSteps);
     },
+    peakMemory: async () => process.resourceUsage().maxRSS,
     close: () => stepper.release(),
   };
 }
@@ -89,6 +92,7 @@ async function theirs(preset: string, threads: number, plain: boolean): Promise<
   return {
     name: plain ? 'pytorch plain' : 'pytorch tuned',
     turn: async () => (await peer.ask<{ seconds: number[] }>(command)).seconds.slice(warmupSteps),
+    peakMemory: async () => (await peer.ask<{ peak_memory_kib: number }>({ cmd: 'info' })).peak_memory_kib,
     close: () => peer.close(),
   };
 }
@@ -106,7 +110,11 @@ async function compare(preset: string, threads: number, rounds: number) {
       if (round >= warmupRounds) turns[index]?.push(step);
     }
   }
-  for (const side of sides) await side.close();
+  const peaks: number[] = [];
+  for (const side of sides) {
+    peaks.push(await side.peakMemory());
+    await side.close();
+  }
   const tokens = (batches[preset] ?? 8) * sequenceLength;
   const own = turns[0] as number[];
   return sides.map(({ name }, index) => {
@@ -121,6 +129,7 @@ async function compare(preset: string, threads: number, rounds: number) {
       bestTokensPerSecond: tokens / Math.min(...steps),
       oursFasterBy: median(ratios),
       oursFasterByQuartiles: [quantile(ratios, 0.25), quantile(ratios, 0.75)],
+      peakMemoryMiB: (peaks[index] as number) / 1024,
       rounds: steps.length,
     };
   });
@@ -143,7 +152,7 @@ async function measure(preset: string, threads: number, rounds: number): Promise
     process.stdout.write(
       `${preset} ${threads} thread(s)  ${row.side.padEnd(14)} median ${row.tokensPerSecond.toFixed(0)} tok/s  best ` +
         `${row.bestTokensPerSecond.toFixed(0)}  ours is ${row.oursFasterBy.toFixed(2)} times as fast ` +
-        `(quartiles ${row.oursFasterByQuartiles.map((end) => end.toFixed(2)).join(' to ')})\n`,
+        `(quartiles ${row.oursFasterByQuartiles.map((end) => end.toFixed(2)).join(' to ')})  peak memory ${row.peakMemoryMiB.toFixed(0)} MiB\n`,
     );
   }
 }

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import resource
 import sys
 import time
 
@@ -171,6 +172,7 @@ class Peer:
             "blas": blas_libraries(),
             "onednn": torch.backends.mkldnn.is_available(),
             "build": torch.__config__.show(),
+            "peak_memory_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         }
 
     COMMANDS = ("init", "logits", "gradients", "train", "matmul", "info")
