@@ -40,14 +40,14 @@ const tiny: Sizes = {
 };
 
 const small: Sizes = {
-  vocabSize: 3072,
+  vocabSize: 4096,
   hiddenSize: 192,
   numHiddenLayers: 4,
   numAttentionHeads: 6,
   numKeyValueHeads: 3,
   intermediateSize: 64,
-  sharedIntermediateSize: 96,
-  numLocalExperts: 8,
+  sharedIntermediateSize: 128,
+  numLocalExperts: 6,
   numExpertsPerTok: 2,
   mambaNHeads: 12,
   mambaDState: 32,
@@ -115,7 +115,7 @@ export const presets: Readonly<Record<PresetName, Preset>> = {
   small: definePreset(small, 'mamba'),
   'micro-transformer': definePreset(makeDense(micro, 3, 224), 'attention'),
   'tiny-transformer': definePreset(makeDense(tiny, 5, 192), 'attention'),
-  'small-transformer': definePreset(makeDense(small, 6, 480), 'attention'),
+  'small-transformer': definePreset(makeDense(small, 6, 416), 'attention'),
 };
 
 /**
