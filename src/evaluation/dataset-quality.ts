@@ -1,15 +1,12 @@
 import { basename, resolve } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 import type { MeasurementRecord, NotRunRecord } from '../core/measurement.ts';
-import { recordId } from '../core/measurement.ts';
-import { openDataset } from '../data/dataset-files.ts';
 import { findDatasetEntry, type Split } from '../data/dataset-registry.ts';
-import { type SampleLimits, sampleWithin } from '../data/document-sample.ts';
-import type { TextDocument } from '../data/documents.ts';
 import type { TokenScorer } from '../runtime/token-scorer.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { scoreDocuments } from './document-loss.ts';
-import { qualityMetricUnits, qualityRecords } from './quality.ts';
+import { notRunRecord, qualityMetricUnits, qualityRecords } from './quality.ts';
+import { selectText, type TextDescription, type TextOptions } from './text-selection.ts';
 
 /** The model under evaluation. */
 export interface EvaluatedModel {
@@ -20,28 +17,12 @@ export interface EvaluatedModel {
   readonly threads: number;
 }
 
-export interface EvaluationOptions {
-  readonly split: Split;
-  readonly dataDir?: string;
-  readonly contextLength: number;
-  readonly stride: number;
-  /** Scores a seeded sample instead of the whole text. */
-  readonly sample?: SampleLimits;
-  readonly seed: number;
-  readonly signal?: AbortSignal;
+export interface EvaluationOptions extends TextOptions {
   readonly onProgress?: (done: { readonly documents: number; readonly tokens: number; readonly bytes: number }) => void;
 }
 
-export interface DatasetQuality {
+export interface DatasetQuality extends TextDescription {
   readonly records: readonly MeasurementRecord[];
-  /** Name of the text in the records and in provenance: that of the dataset with its split, or of the file. */
-  readonly text: string;
-  /** sha256 of the text. */
-  readonly sha256: string;
-  readonly documents: number;
-  readonly totalDocuments?: number;
-  /** Files of a folder that were not read. */
-  readonly skipped?: readonly string[];
 }
 
 /** Windows run at once. */
@@ -61,41 +42,21 @@ export async function evaluateDataset(
   model: EvaluatedModel,
   options: EvaluationOptions,
 ): Promise<DatasetQuality> {
-  const { split, dataDir, contextLength, stride, sample, seed, signal, onProgress } = options;
-  const dataset = await openDataset(nameOrPath, { split, ...(dataDir && { dataDir }), ...(signal && { signal }) });
-  const chosen = sample ? await sampleWithin(dataset.documents(), sample, seed) : undefined;
-  const documents: AsyncIterable<TextDocument> | Iterable<TextDocument> = chosen?.sample ?? dataset.documents();
-  const losses = await scoreDocuments(documents, model.tokenizer, model.scorer, {
+  const { contextLength, stride, seed, signal, onProgress } = options;
+  const text = await selectText(nameOrPath, options);
+  const losses = await scoreDocuments(text.documents, model.tokenizer, model.scorer, {
     contextLength,
     stride,
     batchSize,
     ...(signal && { signal }),
     ...(onProgress && { onProgress }),
   });
-  const isSample = chosen !== undefined && chosen.sample.length < chosen.total;
-  const scope = isSample
-    ? `${losses.length} of ${chosen.total} documents, drawn at random with seed ${seed}`
-    : `all ${losses.length} documents`;
   return {
-    text: dataset.split ? `${dataset.name}/${dataset.split}` : dataset.name,
-    sha256: dataset.sha256,
-    documents: losses.length,
-    ...(chosen && { totalDocuments: chosen.total }),
-    ...(dataset.skipped && { skipped: dataset.skipped }),
+    ...text.described(losses.length),
     records: qualityRecords(losses, {
       subject: model.name,
-      conditions: {
-        model: model.name,
-        variant: model.variant,
-        dataset: dataset.name,
-        ...(dataset.split && { split: dataset.split }),
-        runtime: 'onnxruntime-node',
-        threads: model.threads,
-        contextLength,
-        stride,
-        text: isSample ? 'sample' : 'whole',
-      },
-      method: `every token of ${scope} scored once, windows of ${contextLength} tokens, stride ${stride}`,
+      conditions: { ...text.conditions, model: model.name, variant: model.variant, threads: model.threads },
+      method: text.method(losses.length),
       seed,
     }),
   };
@@ -109,16 +70,7 @@ export function unmeasuredQuality(
   error: IteraError,
 ): NotRunRecord[] {
   const conditions = { model: model.name, variant: model.variant, dataset, split };
-  return qualityMetricUnits.map(({ metric, unit }) => ({
-    id: recordId(model.name, metric, conditions),
-    subject: model.name,
-    metric,
-    unit,
-    method: 'not run',
-    conditions,
-    status: 'notRun',
-    reason: error.message,
-  }));
+  return qualityMetricUnits.map((metric) => notRunRecord(model.name, metric, conditions, error.message));
 }
 
 /**

@@ -1,5 +1,11 @@
 import { IteraError } from '../core/errors.ts';
-import { type Conditions, type MeasurementRecord, type Metric, recordId } from '../core/measurement.ts';
+import {
+  type Conditions,
+  type MeasurementRecord,
+  type Metric,
+  type NotRunRecord,
+  recordId,
+} from '../core/measurement.ts';
 import { bootstrapRatioInterval } from '../core/statistics.ts';
 import type { DocumentLoss } from './document-loss.ts';
 
@@ -65,4 +71,23 @@ export function qualityRecords(
       method: `${method}; interval by bootstrap over documents`,
     };
   });
+}
+
+/** A record that says why a metric was not measured. */
+export function notRunRecord(
+  subject: string,
+  { metric, unit }: { readonly metric: Metric; readonly unit: string },
+  conditions: Conditions,
+  reason: string,
+): NotRunRecord {
+  return {
+    id: recordId(subject, metric, conditions),
+    subject,
+    metric,
+    unit,
+    method: 'not run',
+    conditions,
+    status: 'notRun',
+    reason,
+  };
 }

@@ -1,11 +1,11 @@
 import { IteraError } from '../core/errors.ts';
-import { type Tensor, tensor } from '../core/tensor.ts';
+import { tensor } from '../core/tensor.ts';
 import type { Graph } from '../graph/graph.ts';
 import { gatherElements, logSoftmax, neg, reshape } from '../graph/ops/index.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { encodeOnnx } from '../onnx/encoding.ts';
+import { padRows } from './padded-rows.ts';
 import { createSession, type SessionOptions } from './session.ts';
-import { zeroStates } from './state.ts';
 
 /** Says how surprising each token of some texts is to a model. */
 export interface TokenScorer {
@@ -32,31 +32,9 @@ export async function createTokenScorer(
   const session = await createSession(encodeOnnx(graph), options);
   return {
     async score(rows) {
-      const batch = rows.length;
-      const length = Math.max(...rows.map((row) => row.length)) - 1;
-      if (!(length >= 1)) {
-        throw new IteraError('INVALID_ARGUMENT', 'Expected rows of at least 2 tokens, got shorter ones.', { batch });
-      }
-      // Shorter rows are padded at their end, where padding cannot reach what comes before it.
-      const inputIds = new BigInt64Array(batch * length);
-      const targets = new BigInt64Array(batch * length);
-      for (const [index, row] of rows.entries()) {
-        for (let at = 0; at + 1 < row.length; at++) {
-          inputIds[index * length + at] = BigInt(row[at] as number);
-          targets[index * length + at] = BigInt(row[at + 1] as number);
-        }
-      }
+      const { batch, length, feeds, targets } = padRows(rows, config);
       const fetched = tensor('float32', [batch, length], new Float32Array(batch * length));
-      await session.run(
-        {
-          input_ids: tensor('int64', [batch, length], inputIds),
-          targets: tensor('int64', [batch, length], targets),
-          attention_mask: tensor('int64', [batch, length], new BigInt64Array(batch * length).fill(1n)),
-          num_logits_to_keep: tensor('int64', [], new BigInt64Array(1)),
-          ...(Object.fromEntries(zeroStates(config, batch)) as Record<string, Tensor>),
-        },
-        { token_nats: fetched },
-      );
+      await session.run({ ...feeds, targets: tensor('int64', [batch, length], targets) }, { token_nats: fetched });
       return rows.map((row, index) => fetched.data.subarray(index * length, index * length + row.length - 1));
     },
     release: () => session.release(),
