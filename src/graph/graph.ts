@@ -100,6 +100,11 @@ export class Graph {
     return this.#store(this.#claim(name), content);
   }
 
+  /** Adds a stored tensor whose name, for instance that of what it is made from, is made unique if taken. */
+  store(stem: string, content: Tensor): Value {
+    return this.#store(this.uniqueName(stem, true), content);
+  }
+
   /** A small constant; equal scalars and index lists are stored once. */
   constant(dtype: DType, shape: readonly number[], values: readonly number[]): Value {
     const key = `${dtype}${shape.join('x')}:${values.join()}`;

@@ -20,6 +20,14 @@ const onnxVersions = { ir: 10, opset: 20, microsoft: 1 } as const;
 /** Attributes with this prefix exist only inside the project, e.g. names of sizes. */
 const privatePrefix = 'itera_';
 
+export interface EncodeOptions {
+  /**
+   * Leave out nodes' names and number the values between them, which are for readers only: for files that are to be
+   * small. Inputs, outputs and stored tensors keep their names.
+   */
+  readonly shortNames?: boolean;
+}
+
 /**
  * Serialises a graph as an ONNX model (protobuf).
  *
@@ -27,7 +35,11 @@ const privatePrefix = 'itera_';
  * @throws {@link IteraError} `GRAPH_INVALID` if two values would get one name, such as an output named like an input.
  * @see ONNX Concepts and onnx.proto, IR version 10.
  */
-export function encodeOnnx(graph: Graph, metadata: Readonly<Record<string, string>> = {}): Uint8Array {
+export function encodeOnnx(
+  graph: Graph,
+  metadata: Readonly<Record<string, string>> = {},
+  { shortNames = false }: EncodeOptions = {},
+): Uint8Array {
   const outputNames = new Map<Value, string>();
   const copied: { name: string; value: Value }[] = [];
   for (const { name, value } of graph.outputs) {
@@ -36,7 +48,8 @@ export function encodeOnnx(graph: Graph, metadata: Readonly<Record<string, strin
     if (!fixed) outputNames.set(value, name);
     else if (name !== value.name) copied.push({ name, value });
   }
-  const nameOf = (value: Value): string => outputNames.get(value) ?? value.name;
+  const numbers = shortNames ? numberValues(graph) : new Map<Value, string>();
+  const nameOf = (value: Value): string => outputNames.get(value) ?? numbers.get(value) ?? value.name;
   checkNames([
     ...[...graph.inputs, ...graph.initializers, ...graph.nodes.flatMap(({ outputs }) => outputs)].map(nameOf),
     ...copied.map(({ name }) => name),
@@ -49,13 +62,13 @@ export function encodeOnnx(graph: Graph, metadata: Readonly<Record<string, strin
     input: graph.inputs.map((value) => encodeValueInfo(value.name, value)),
     output: graph.outputs.map(({ name, value }) => encodeValueInfo(name, value)),
     initializer: graph.initializers.map((value) => encodeTensor(value.name, value.constant as Tensor)),
-    node: [...graph.nodes.map((node) => encodeNode(node, nameOf)), ...aliases],
+    node: [...graph.nodes.map((node) => encodeNode(node, nameOf, shortNames)), ...aliases],
     // Shapes that cannot be computed again from the standard attributes alone.
     valueInfo: graph.nodes
       .filter(({ attributes }) => Object.keys(attributes).some((name) => name.startsWith(privatePrefix)))
       .flatMap(({ outputs }) => outputs)
       .filter((value) => !outputNames.has(value))
-      .map((value) => encodeValueInfo(value.name, value)),
+      .map((value) => encodeValueInfo(nameOf(value), value)),
   });
   const model = create(ModelProtoSchema, {
     irVersion: BigInt(onnxVersions.ir),
@@ -70,6 +83,12 @@ export function encodeOnnx(graph: Graph, metadata: Readonly<Record<string, strin
   return toBinary(ModelProtoSchema, model);
 }
 
+/** Names such as `%1a` for the values that nodes make; no name of ours begins so. */
+function numberValues(graph: Graph): Map<Value, string> {
+  const made = graph.nodes.flatMap(({ outputs }) => outputs);
+  return new Map(made.map((value, index) => [value, `%${index.toString(36)}`]));
+}
+
 function checkNames(names: readonly string[]): void {
   const seen = new Set<string>();
   for (const name of names) {
@@ -78,9 +97,13 @@ function checkNames(names: readonly string[]): void {
   }
 }
 
-function encodeNode({ name, operator, inputs, outputs, attributes }: GraphNode, nameOf: (value: Value) => string) {
+function encodeNode(
+  { name, operator, inputs, outputs, attributes }: GraphNode,
+  nameOf: (value: Value) => string,
+  anonymous: boolean,
+) {
   return create(NodeProtoSchema, {
-    name,
+    name: anonymous ? '' : name,
     opType: operator.opType,
     domain: operator.domain,
     input: inputs.map((value) => (value ? nameOf(value) : '')),

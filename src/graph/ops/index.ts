@@ -4,5 +4,6 @@ export * from './fused.ts';
 export * from './indexing.ts';
 export * from './layout.ts';
 export * from './matrix.ts';
+export * from './quantized.ts';
 export * from './reduction.ts';
 export * from './sizes.ts';

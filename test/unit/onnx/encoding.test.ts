@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type Tensor, tensor } from '../../../src/core/tensor.ts';
 import { Graph } from '../../../src/graph/graph.ts';
-import { cast, exp, fusedRmsNorm, mul, reduceSum } from '../../../src/graph/ops/index.ts';
+import { cast, exp, fusedRmsNorm, mul, reduceSum, reshape } from '../../../src/graph/ops/index.ts';
 import { verifyGraph } from '../../../src/graph/verifier.ts';
 import { decodeOnnx } from '../../../src/onnx/decoding.ts';
 import { encodeOnnx } from '../../../src/onnx/encoding.ts';
@@ -103,4 +103,27 @@ test('an output that is the input of its own name needs no copy', async () => {
   graph.output('x', x);
   graph.output('y', exp(mul(x, 0)));
   await expectRuns(graph, { x: pair }, { x: [3, 4], y: [1, 1] });
+});
+
+test('short names change no result, and keep those of inputs, outputs and stored tensors', async () => {
+  const graph = new Graph();
+  const x = graph.input('x', 'float32', ['rows', 2]);
+  const scale = graph.initializer('scale', pair);
+  const tripled = graph.scope('a long name for a place', () => mul(exp(mul(x, scale)), 3));
+  graph.output('flat', reshape(tripled, ['cells']));
+  graph.output('sum', reduceSum(tripled, [0]));
+  const bytes = encodeOnnx(graph, {}, { shortNames: true });
+  expect(bytes.length).toBeLessThan(encodeOnnx(graph).length - 150);
+  const { graph: again } = decodeOnnx(bytes);
+  expect(again.inputs.map(({ name }) => name)).toEqual(['x']);
+  expect(again.initializers.map(({ name }) => name)).toEqual(graph.initializers.map(({ name }) => name));
+  expect(again.outputs.map(({ name, value }) => [name, value.shape])).toEqual([
+    ['flat', ['cells']],
+    ['sum', [2]],
+  ]);
+  const feeds = { x: tensor('float32', [1, 2], Float32Array.of(0, 0)) };
+  const session = await createSession(bytes);
+  const { flat, sum } = await session.run(feeds);
+  await session.release();
+  expect([...(flat as Tensor<'float32'>).data, ...(sum as Tensor<'float32'>).data]).toEqual([3, 3, 3, 3]);
 });
