@@ -6,6 +6,18 @@ import { gemm, mul, reshape, scatterElements, silu, softmax, split, topK } from 
 import { formatShape } from '../shape.ts';
 import { rewriteNodes } from './rewrite.ts';
 
+/** A mixture as {@link expandExperts} leaves it. */
+export interface ExpandedExperts {
+  /** The stored matrix of gate rows, then up rows, `[2XF, D]`. */
+  readonly gates: Value;
+  /** Routing weight of each token and expert, 0 for those it does not visit: `float32[M, X]`. */
+  readonly mixing: Value;
+  /** X. */
+  readonly experts: number;
+  /** F. */
+  readonly hiddenSize: number;
+}
+
 /**
  * Replaces every fused mixture of stored experts by the same mathematics in two plain products, in place: all experts'
  * gate rows, then all their up rows, stacked into one matrix `[2XF, D]`; SwiGLU; the hidden layer of each expert times
@@ -13,10 +25,12 @@ import { rewriteNodes } from './rewrite.ts';
  * experts are computed, X/k times the work, but each product can then be quantised like any other, and the hidden
  * layer is a value of the graph that calibration can read. The float matrices left behind are for pruning.
  *
+ * @returns The mixtures replaced, in the order of the nodes.
  * @throws {@link IteraError} `GRAPH_INVALID` for a mixture that is not of `fusedMoe`'s form or whose experts are not
  *   stored as `float32`.
  */
-export function expandExperts(graph: Graph): void {
+export function expandExperts(graph: Graph): readonly ExpandedExperts[] {
+  const expanded: ExpandedExperts[] = [];
   rewriteNodes(graph, (node) => {
     if (node.operator.opType !== 'MoE') return undefined;
     const { input, output, k } = readExperts(node);
@@ -29,6 +43,7 @@ export function expandExperts(graph: Graph): void {
       const [best, chosen] = topK(router, k);
       // Scattered into zeros, whatever the number of tokens is.
       const mixing = scatterElements(mul(router, 0), chosen, softmax(best), 1);
+      expanded.push({ gates, mixing, experts, hiddenSize });
       const wide = experts * hiddenSize;
       const [gate, up] = split(gemm(x, gates, { transB: true }), 1, [wide, wide]) as [Value, Value];
       const rows = x.shape[0] as Value['shape'][number];
@@ -38,6 +53,7 @@ export function expandExperts(graph: Graph): void {
       return [mixed.shape[1] === width ? mixed : reshape(mixed, [rows, width])];
     });
   });
+  return expanded;
 }
 
 /** A fused mixture's stored matrices: `[X, 2F, D]`, rows of gate and up in turns, and `[X, D, F]`. */

@@ -119,7 +119,7 @@ function describe(uses: readonly ProductUse[], taken: ReadonlySet<string>): Stor
   const rest = data.length / last;
   const [rows, columns] = transposed ? [last, rest] : [rest, last];
   // The layout says nothing to a reader.
-  const stem = weight.name.replace(/\.(interleaved|stacked)$|\/Transpose$/, '');
+  const stem = weight.name.replace(/\.(interleaved|stacked|centered)$|\/Transpose$/, '');
   let name = stem;
   for (let count = 1; taken.has(name); count++) name = `${stem}_${count}`;
   return {
