@@ -4,6 +4,8 @@ import type { BitWidth } from '../core/quantized-matrix.ts';
 /** One way to store a tensor. */
 export interface BitOption {
   readonly bits: BitWidth;
+  /** Columns that share a scale; where only bits are chosen it does not matter. */
+  readonly blockSize?: number;
   /** Bytes in the file, a whole number. */
   readonly bytes: number;
   /** By how much the model's loss rises if only this tensor is stored so, in nats per token; at least 0. */
@@ -11,16 +13,16 @@ export interface BitOption {
 }
 
 /** A tensor and the ways to store it; one whose loss is not finite is never taken. */
-export interface AllocatableTensor {
+export interface AllocatableTensor<O extends BitOption = BitOption> {
   readonly name: string;
-  readonly options: readonly BitOption[];
+  readonly options: readonly O[];
 }
 
-/** Bits of each tensor by its name. */
-export type BitAssignment = ReadonlyMap<string, BitWidth>;
+/** The option taken for each tensor by its name. */
+export type BitAssignment<O extends BitOption = BitOption> = ReadonlyMap<string, O>;
 
-export interface BitAllocation {
-  readonly bits: BitAssignment;
+export interface BitAllocation<O extends BitOption = BitOption> {
+  readonly assignment: BitAssignment<O>;
   /** Of all tensors together. */
   readonly bytes: number;
   /** Summed over the tensors. */
@@ -34,11 +36,11 @@ export type AllocationLimit = { readonly loss: number } | { readonly bytes: numb
 const mostKept = 2 ** 14;
 
 /** An allocation of the first tensors, as a choice for the last of them and an allocation of those before. */
-interface PartialAllocation {
+interface PartialAllocation<O extends BitOption> {
   readonly bytes: number;
   readonly loss: number;
-  readonly option?: BitOption;
-  readonly before?: PartialAllocation;
+  readonly option?: O;
+  readonly before?: PartialAllocation<O>;
 }
 
 /**
@@ -54,7 +56,10 @@ interface PartialAllocation {
  *   options, numbers out of range, and a limit that no allocation keeps; the message says the least one that works.
  * @see Kellerer, Pferschy, Pisinger 2004, "Knapsack Problems", section 11.5 (dynamic programming by dominance).
  */
-export function allocateBits(tensors: readonly AllocatableTensor[], limit: AllocationLimit): BitAllocation {
+export function allocateBits<O extends BitOption>(
+  tensors: readonly AllocatableTensor<O>[],
+  limit: AllocationLimit,
+): BitAllocation<O> {
   const front = allocationFront(tensors);
   // By rising bytes and falling loss: the first within a loss is the smallest, the last within a size the best.
   const found =
@@ -64,15 +69,17 @@ export function allocateBits(tensors: readonly AllocatableTensor[], limit: Alloc
   if (found) return describe(found, tensors);
   const [what, least, got] =
     'loss' in limit
-      ? ['nats per token', (front.at(-1) as PartialAllocation).loss, limit.loss]
-      : ['bytes', (front[0] as PartialAllocation).bytes, limit.bytes];
+      ? ['nats per token', (front.at(-1) as PartialAllocation<O>).loss, limit.loss]
+      : ['bytes', (front[0] as PartialAllocation<O>).bytes, limit.bytes];
   const message = `Expected a budget of at least ${least} ${what}, the least that these tensors can have, got ${got}.`;
   throw new IteraError('INVALID_ARGUMENT', message, { least, got });
 }
 
-function allocationFront(tensors: readonly AllocatableTensor[]): readonly PartialAllocation[] {
+function allocationFront<O extends BitOption>(
+  tensors: readonly AllocatableTensor<O>[],
+): readonly PartialAllocation<O>[] {
   checkTensors(tensors);
-  let front: readonly PartialAllocation[] = [{ bytes: 0, loss: 0 }];
+  let front: readonly PartialAllocation<O>[] = [{ bytes: 0, loss: 0 }];
   for (const { options } of tensors) {
     const usable = options.filter(({ predictedLoss }) => Number.isFinite(predictedLoss));
     const extended = usable.flatMap((option) =>
@@ -89,7 +96,7 @@ function allocationFront(tensors: readonly AllocatableTensor[]): readonly Partia
 }
 
 /** Those that none beats in one of bytes and loss and equals in the other, by rising bytes. */
-function keepUndominated(partials: PartialAllocation[]): readonly PartialAllocation[] {
+function keepUndominated<O extends BitOption>(partials: PartialAllocation<O>[]): readonly PartialAllocation<O>[] {
   partials.sort((a, b) => a.bytes - b.bytes || a.loss - b.loss);
   let least = Number.POSITIVE_INFINITY;
   return partials.filter(({ loss }) => {
@@ -100,23 +107,26 @@ function keepUndominated(partials: PartialAllocation[]): readonly PartialAllocat
 }
 
 /** Of each range of sizes the one of the least loss; always also the smallest, so that no limit becomes unreachable. */
-function thin(front: readonly PartialAllocation[]): readonly PartialAllocation[] {
+function thin<O extends BitOption>(front: readonly PartialAllocation<O>[]): readonly PartialAllocation<O>[] {
   if (front.length <= mostKept) return front;
-  const smallest = (front[0] as PartialAllocation).bytes;
-  const width = ((front.at(-1) as PartialAllocation).bytes - smallest) / mostKept;
-  const range = ({ bytes }: PartialAllocation): number => Math.floor((bytes - smallest) / width);
+  const smallest = (front[0] as PartialAllocation<O>).bytes;
+  const width = ((front.at(-1) as PartialAllocation<O>).bytes - smallest) / mostKept;
+  const range = ({ bytes }: PartialAllocation<O>): number => Math.floor((bytes - smallest) / width);
   return front.filter((partial, index) => {
     const next = front[index + 1];
     return index === 0 || !next || range(next) > range(partial);
   });
 }
 
-function describe(allocation: PartialAllocation, tensors: readonly AllocatableTensor[]): BitAllocation {
-  const widths: BitWidth[] = [];
-  for (let at: PartialAllocation | undefined = allocation; at?.option; at = at.before) widths.push(at.option.bits);
-  widths.reverse();
-  const bits = new Map(tensors.map(({ name }, index) => [name, widths[index] as BitWidth]));
-  return { bits, bytes: allocation.bytes, predictedLoss: allocation.loss };
+function describe<O extends BitOption>(
+  allocation: PartialAllocation<O>,
+  tensors: readonly AllocatableTensor<O>[],
+): BitAllocation<O> {
+  const chosen: O[] = [];
+  for (let at: PartialAllocation<O> | undefined = allocation; at?.option; at = at.before) chosen.push(at.option);
+  chosen.reverse();
+  const assignment = new Map(tensors.map(({ name }, index) => [name, chosen[index] as O]));
+  return { assignment, bytes: allocation.bytes, predictedLoss: allocation.loss };
 }
 
 /** @throws {@link IteraError} `INVALID_ARGUMENT` for tensors that bits cannot be chosen for. */

@@ -11,21 +11,21 @@ export interface RaisedMeasurement {
 }
 
 /** One assignment that was built and measured. */
-export interface RaisingRound<M extends RaisedMeasurement = RaisedMeasurement> {
-  readonly bits: BitAssignment;
+export interface RaisingRound<O extends BitOption = BitOption, M extends RaisedMeasurement = RaisedMeasurement> {
+  readonly assignment: BitAssignment<O>;
   readonly bytes: number;
-  /** How many tensors have more bits than at the start. */
+  /** How many tensors are stored better than at the start. */
   readonly raised: number;
   readonly measurement: M;
 }
 
-export interface RaisingResult<M extends RaisedMeasurement = RaisedMeasurement> {
-  /** `cannot pass`: not even with the most bits for all. */
+export interface RaisingResult<O extends BitOption = BitOption, M extends RaisedMeasurement = RaisedMeasurement> {
+  /** `cannot pass`: not even with the largest option for all. */
   readonly status: 'passed' | 'cannot pass';
-  /** The smallest assignment that was measured and passed; otherwise the one with the most bits for all. */
-  readonly final: RaisingRound<M>;
+  /** The smallest assignment that was measured and passed; otherwise the one with the largest option for all. */
+  readonly final: RaisingRound<O, M>;
   /** All that was measured, in order. */
-  readonly rounds: readonly RaisingRound<M>[];
+  readonly rounds: readonly RaisingRound<O, M>[];
   /** The result for people. */
   readonly sentence: string;
 }
@@ -35,47 +35,46 @@ export interface RaisingOptions {
   readonly rounds?: number;
 }
 
-/** More bits for one tensor. */
-interface Raise {
+/** A larger option for one tensor. */
+interface Raise<O extends BitOption> {
   readonly name: string;
-  readonly option: BitOption;
+  readonly option: O;
 }
 
 /**
- * Finds more bits with which a variant that failed its gate passes. Raises are put in the order of the predicted loss
- * that they take away per byte; then as few of them as needed are looked for by halving: all raises first, since
- * nothing else can pass if they do not, then half of what is left, and so on. It ends when no step is left between what
- * failed and what passed, or with the smallest assignment that passed when the rounds are used up.
+ * Finds larger options, such as more bits, with which a variant that failed its gate passes. Raises are put in the order
+ * of the predicted loss that they take away per byte; then as few of them as needed are looked for by halving: all
+ * raises first, since nothing else can pass if they do not, then half of what is left, and so on. It ends when no step
+ * is left between what failed and what passed, or with the smallest assignment that passed when the rounds are used up.
  *
- * @param start - The assignment that failed; it is not measured again.
- * @param tensors - All tensors of `start` with their options; of options with fewer bits than `start` none is used.
+ * @param start - The assignment that failed; it is not measured again unless nothing can be raised.
+ * @param tensors - All tensors of `start` with their options, those of `start` among them; smaller ones are not used.
  * @param measure - Builds the variant and judges it.
  * @throws {@link IteraError} `INVALID_ARGUMENT` if tensors and assignment do not fit or no round is allowed, and what
  *   `measure` throws.
  * @remarks Halving takes for granted that more raises are never worse, which noise may contradict close to the bound:
  *   the result did pass when it was measured, but is then not surely the smallest that does.
  */
-export async function raiseBits<M extends RaisedMeasurement>(
-  start: BitAssignment,
-  tensors: readonly AllocatableTensor[],
-  measure: (bits: BitAssignment) => Promise<M>,
+export async function raiseBits<O extends BitOption, M extends RaisedMeasurement>(
+  start: BitAssignment<O>,
+  tensors: readonly AllocatableTensor<O>[],
+  measure: (assignment: BitAssignment<O>) => Promise<M>,
   { rounds: mostRounds = 6 }: RaisingOptions = {},
-): Promise<RaisingResult<M>> {
+): Promise<RaisingResult<O, M>> {
   if (!Number.isSafeInteger(mostRounds) || mostRounds < 1) {
     throw new IteraError('INVALID_ARGUMENT', `Expected at least 1 round, got ${mostRounds}.`, { rounds: mostRounds });
   }
-  const current = chosenOptions(start, tensors);
-  const raises = orderRaises(current, tensors);
-  const rounds: RaisingRound<M>[] = [];
-  const tryRaises = async (count: number): Promise<RaisingRound<M>> => {
-    const chosen = new Map(current);
-    for (const { name, option } of raises.slice(0, count)) chosen.set(name, option);
-    const bits = new Map([...chosen].map(([name, option]) => [name, option.bits]));
-    const round: RaisingRound<M> = {
-      bits,
-      bytes: [...chosen.values()].reduce((sum, { bytes }) => sum + bytes, 0),
-      raised: [...bits].filter(([name, width]) => width !== start.get(name)).length,
-      measurement: await measure(bits),
+  checkStart(start, tensors);
+  const raises = orderRaises(start, tensors);
+  const rounds: RaisingRound<O, M>[] = [];
+  const tryRaises = async (count: number): Promise<RaisingRound<O, M>> => {
+    const assignment = new Map(start);
+    for (const { name, option } of raises.slice(0, count)) assignment.set(name, option);
+    const round: RaisingRound<O, M> = {
+      assignment,
+      bytes: [...assignment.values()].reduce((sum, { bytes }) => sum + bytes, 0),
+      raised: [...assignment].filter(([name, option]) => option !== start.get(name)).length,
+      measurement: await measure(assignment),
     };
     rounds.push(round);
     return round;
@@ -84,7 +83,7 @@ export async function raiseBits<M extends RaisedMeasurement>(
   let passing = raises.length;
   let final = await tryRaises(passing);
   if (!final.measurement.passed) {
-    const sentence = `It cannot pass: with the most bits for all ${tensors.length} tensors (${final.bytes} bytes), ${state(final)}.`;
+    const sentence = `It cannot pass: with the largest option for all ${tensors.length} tensors (${final.bytes} bytes), ${state(final)}.`;
     return { status: 'cannot pass', final, rounds, sentence };
   }
   let failing = 0;
@@ -96,7 +95,7 @@ export async function raiseBits<M extends RaisedMeasurement>(
       final = round;
     } else failing = middle;
   }
-  const sentence = `It passes with more bits for ${final.raised} of ${tensors.length} tensors (${final.bytes} bytes): ${state(final)}; found in ${rounds.length} rounds.`;
+  const sentence = `It passes with larger options for ${final.raised} of ${tensors.length} tensors (${final.bytes} bytes): ${state(final)}; found in ${rounds.length} rounds.`;
   return { status: 'passed', final, rounds, sentence };
 }
 
@@ -105,39 +104,35 @@ function state({ measurement: { ratio, upper } }: RaisingRound): string {
   return `the ratio of its perplexity to that of FP32 is ${shown(ratio)}, the upper end ${shown(upper)}`;
 }
 
-function chosenOptions(start: BitAssignment, tensors: readonly AllocatableTensor[]): Map<string, BitOption> {
+function checkStart<O extends BitOption>(start: BitAssignment<O>, tensors: readonly AllocatableTensor<O>[]): void {
   checkTensors(tensors);
-  const chosen = new Map<string, BitOption>();
-  for (const { name, options } of tensors) {
-    const option = options.find(({ bits }) => bits === start.get(name));
-    if (!option) {
-      const message = `Expected an assignment of one of ${options.map(({ bits }) => bits).join(', ')} bits to ${name}, got ${start.get(name) ?? 'none'}.`;
-      throw new IteraError('INVALID_ARGUMENT', message, { name });
-    }
-    chosen.set(name, option);
+  const named = new Map(tensors.map(({ name, options }) => [name, options]));
+  for (const name of new Set([...named.keys(), ...start.keys()])) {
+    const option = start.get(name);
+    const same = (each: O) => each.bits === option?.bits && each.blockSize === option.blockSize;
+    if (named.get(name)?.some(same)) continue;
+    const message = `Expected an assignment of one of its options to each tensor, got ${option ? 'another' : 'none'} for ${name}.`;
+    throw new IteraError('INVALID_ARGUMENT', message, { name });
   }
-  const unknown = [...start.keys()].find((name) => !chosen.has(name));
-  if (unknown !== undefined) {
-    throw new IteraError('INVALID_ARGUMENT', `Expected an assignment to known tensors, got ${unknown}.`, { unknown });
-  }
-  return chosen;
 }
 
-/** All raises up to the most bits of every tensor, each time the one that takes away most loss per byte. */
-function orderRaises(start: ReadonlyMap<string, BitOption>, tensors: readonly AllocatableTensor[]): readonly Raise[] {
+/** All raises up to the largest option of every tensor, each time the one that takes away most loss per byte. */
+function orderRaises<O extends BitOption>(
+  start: BitAssignment<O>,
+  tensors: readonly AllocatableTensor<O>[],
+): readonly Raise<O>[] {
   const current = new Map(start);
-  const order: Raise[] = [];
+  const order: Raise<O>[] = [];
   for (;;) {
-    let best: (Raise & { readonly gain: number }) | undefined;
+    let best: (Raise<O> & { readonly gain: number }) | undefined;
     for (const { name, options } of tensors) {
-      const from = current.get(name) as BitOption;
+      const from = current.get(name) as O;
       for (const option of options) {
-        if (option.bits <= from.bits || !Number.isFinite(option.predictedLoss)) continue;
-        const gain = (from.predictedLoss - option.predictedLoss) / Math.max(1, option.bytes - from.bytes);
-        // Among equals fewer bits first, so that none is skipped.
-        if (!best || gain > best.gain || (gain === best.gain && name === best.name && option.bits < best.option.bits)) {
-          best = { name, option, gain };
-        }
+        if (option.bytes <= from.bytes || !Number.isFinite(option.predictedLoss)) continue;
+        const gain = (from.predictedLoss - option.predictedLoss) / (option.bytes - from.bytes);
+        // Of equals the smaller step, so that none is skipped.
+        const smaller = gain === best?.gain && name === best.name && option.bytes < best.option.bytes;
+        if (!best || gain > best.gain || smaller) best = { name, option, gain };
       }
     }
     if (!best) return order;

@@ -11,9 +11,10 @@ import type { InputStatistics } from './input-statistics.ts';
 import { outputError } from './output-error.ts';
 import { createRoundedComparer } from './sensitivity-comparer.ts';
 
-/** What rounding one tensor to one bit width does to a model, all else in float32. */
+/** What rounding one tensor to one format does to a model, all else in float32. */
 export interface RoundingEffect {
   readonly bits: BitWidth;
+  readonly blockSize: number;
   readonly matrix: QuantizedMatrix;
   /** See {@link storedBytes}. */
   readonly bytes: number;
@@ -33,7 +34,7 @@ export interface TensorSensitivity {
   readonly kind: ProductKind;
   readonly rows: number;
   readonly columns: number;
-  /** By rising bits. */
+  /** By rising bits, then from large blocks to small ones: about by rising bytes. */
   readonly effects: readonly RoundingEffect[];
 }
 
@@ -50,6 +51,8 @@ export interface SensitivitySubject {
 export interface SensitivityOptions {
   /** Default 2, 4 and 8. */
   readonly bits?: readonly BitWidth[];
+  /** Columns that share a scale. Default 32 alone. */
+  readonly blockSizes?: readonly number[];
   /** Inputs of a product by its name, for its output error. */
   readonly statistics?: (name: string) => InputStatistics | undefined;
   /** As the file will store them. Default `float16`. */
@@ -68,6 +71,9 @@ export interface SensitivityOptions {
   }) => void;
 }
 
+/** Rounds a product's weights; undefined where it cannot be stored so. */
+export type ProductRounder = (product: StoredProduct, bits: BitWidth, blockSize: number) => QuantizedMatrix | undefined;
+
 /** Logits of a batch at most, 64 MiB, for each of two models. */
 const mostLogits = 2 ** 24;
 
@@ -75,26 +81,25 @@ const mostLogits = 2 ** 24;
 const leastBlocks = 10;
 
 /**
- * Rounds each stored product alone, to each bit width, and measures what that does to the model's predictions on a text:
- * one pass over the text, one run of the model for each product and width. Intervals (95%) are bootstrapped over blocks
+ * Rounds each stored product alone, to each width and block size, and measures what that does to the model's predictions on a text:
+ * one pass over the text, one run of the model for each product and format. Intervals (95%) are bootstrapped over blocks
  * of {@link blockTokens} tokens; a text of fewer than 10 has none.
  *
- * @param round - Rounds a product's weights; undefined where it cannot have so many bits. The way of rounding is that of
- *   the variant to be made, calibration included.
+ * @param round - The way of rounding of the variant that is to be made, calibration included.
  * @returns The products in the order of the graph, without those that `round` never rounded.
- * @throws {@link IteraError} `INVALID_ARGUMENT` if nothing is rounded or a matrix has other bits than asked for,
+ * @throws {@link IteraError} `INVALID_ARGUMENT` if nothing is rounded or a matrix has another format than asked for,
  *   `SHAPE_MISMATCH`, `TEXT_EMPTY`, `ABORTED`, `RUNTIME_FAILED`, and what `round` throws.
  */
 export async function measureSensitivity(
   { graph, config, tokenizer, documents }: SensitivitySubject,
-  round: (product: StoredProduct, bits: BitWidth) => QuantizedMatrix | undefined,
+  round: ProductRounder,
   options: SensitivityOptions = {},
 ): Promise<readonly TensorSensitivity[]> {
   const { contextLength = 512, scales = 'float16', seed = 0, signal, threads, onProgress } = options;
   const products = listStoredProducts(graph);
   const candidates = products.flatMap((product, index) => {
     throwIfAborted(signal);
-    const rounded = roundToWidths(product, round, options);
+    const rounded = roundToFormats(product, round, options);
     onProgress?.({ rounded: index + 1, products: products.length, tokens: 0 });
     return rounded;
   });
@@ -102,7 +107,7 @@ export async function measureSensitivity(
     graph,
     config,
     candidates.map(({ product: { name }, matrix }) => ({
-      name: `${name} ${matrix.bits}`,
+      name: `${name} ${matrix.bits} ${matrix.blockSize}`,
       matrices: new Map([[name, matrix]]),
     })),
     { ...(threads !== undefined && { threads }), ...(signal && { signal }) },
@@ -120,6 +125,7 @@ export async function measureSensitivity(
     const effects = candidates.map(
       ({ matrix, error }, index): RoundingEffect => ({
         bits: matrix.bits,
+        blockSize: matrix.blockSize,
         matrix,
         bytes: storedBytes(matrix, scales),
         outputError: error,
@@ -150,23 +156,24 @@ interface Candidate {
   readonly error: number;
 }
 
-function roundToWidths(
+function roundToFormats(
   product: StoredProduct,
-  round: (product: StoredProduct, bits: BitWidth) => QuantizedMatrix | undefined,
-  { bits = [2, 4, 8], statistics }: SensitivityOptions,
+  round: ProductRounder,
+  { bits = [2, 4, 8], blockSizes = [32], statistics }: SensitivityOptions,
 ): readonly Candidate[] {
   const inputs = statistics?.(product.name);
-  return [...new Set(bits)]
-    .sort((a, b) => a - b)
-    .flatMap((width) => {
-      const matrix = round(product, width);
-      if (!matrix) return [];
-      if (matrix.bits !== width) {
-        const message = `Expected ${product.name} rounded to ${width} bits, got ${matrix.bits}.`;
-        throw new IteraError('INVALID_ARGUMENT', message, { name: product.name, bits: matrix.bits });
-      }
-      return [{ product, matrix, error: outputError(product.weights, matrix, inputs) }];
-    });
+  const widths = [...new Set(bits)].sort((a, b) => a - b);
+  const sizes = [...new Set(blockSizes)].sort((a, b) => b - a);
+  const formats = widths.flatMap((width) => sizes.map((size) => [width, size] as const));
+  return formats.flatMap(([width, size]) => {
+    const matrix = round(product, width, size);
+    if (!matrix) return [];
+    if (matrix.bits !== width || matrix.blockSize !== size) {
+      const message = `Expected ${product.name} rounded to ${width} bits in blocks of ${size}, got ${matrix.bits} bits in blocks of ${matrix.blockSize}.`;
+      throw new IteraError('INVALID_ARGUMENT', message, { name: product.name, bits: width, blockSize: size });
+    }
+    return [{ product, matrix, error: outputError(product.weights, matrix, inputs) }];
+  });
 }
 
 type Summary = Pick<RoundingEffect, 'divergence' | 'divergenceInterval' | 'lossChange' | 'lossChangeInterval'>;

@@ -13,27 +13,27 @@ const tensorOf = (name: string, losses: readonly [number, number, number], size 
   })),
 });
 
-const lossOf = (tensors: readonly AllocatableTensor[], bits: BitAssignment): number =>
-  tensors.reduce(
-    (sum, { name, options }) => sum + (options.find((each) => each.bits === bits.get(name)) as BitOption).predictedLoss,
-    0,
-  );
+const lossOf = (assignment: BitAssignment): number =>
+  [...assignment.values()].reduce((sum, { predictedLoss }) => sum + predictedLoss, 0);
+
+const widthsOf = (assignment: BitAssignment) =>
+  Object.fromEntries([...assignment].map(([name, { bits }]) => [name, bits]));
 
 /** A gate that goes by the predicted loss itself, and what it was asked. */
-function scriptedGate(tensors: readonly AllocatableTensor[], bound: number) {
+function scriptedGate(bound: number) {
   const asked: BitAssignment[] = [];
   return {
     asked,
-    measure: async (bits: BitAssignment) => {
-      asked.push(bits);
-      const ratio = Math.exp(lossOf(tensors, bits));
+    measure: async (assignment: BitAssignment) => {
+      asked.push(assignment);
+      const ratio = Math.exp(lossOf(assignment));
       return { passed: ratio * 1.01 < 1 + bound, ratio, upper: ratio * 1.01 };
     },
   };
 }
 
 const allAt = (tensors: readonly AllocatableTensor[], bits: BitWidth): BitAssignment =>
-  new Map(tensors.map(({ name }) => [name, bits]));
+  new Map(tensors.map(({ name, options }) => [name, options.find((each) => each.bits === bits) as BitOption]));
 
 describe('raiseBits', () => {
   const tensors = [
@@ -44,24 +44,18 @@ describe('raiseBits', () => {
 
   it('raises first what takes away most loss per byte', async () => {
     // Only the small sensitive tensor has to be raised: 0.01 + 0.1 + 0.9 is below ln(1 + 1.9 / 1.01).
-    const gate = scriptedGate(tensors, 1.9);
+    const gate = scriptedGate(1.9);
     const { status, final } = await raiseBits(allAt(tensors, 2), tensors, gate.measure);
     expect(status).toBe('passed');
-    expect(final.bits).toEqual(
-      new Map([
-        ['dear', 8],
-        ['cheap', 2],
-        ['large and dear', 2],
-      ]),
-    );
+    expect(widthsOf(final.assignment)).toEqual({ dear: 8, cheap: 2, 'large and dear': 2 });
     expect(final).toMatchObject({ raised: 1, bytes: 80 + 20 + 2000, measurement: { passed: true } });
   });
 
   it('says that it cannot pass, with the evidence, after measuring the most bits for all', async () => {
-    const gate = scriptedGate(tensors, 0.02);
+    const gate = scriptedGate(0.02);
     const result = await raiseBits(allAt(tensors, 4), tensors, gate.measure);
     expect(result.status).toBe('cannot pass');
-    expect(result.final.bits).toEqual(allAt(tensors, 8));
+    expect(result.final.assignment).toEqual(allAt(tensors, 8));
     expect(result.rounds).toHaveLength(1);
     const [ratio, upper] = [Math.exp(0.03), 1.01 * Math.exp(0.03)];
     expect(result.sentence).toContain('cannot pass');
@@ -70,7 +64,7 @@ describe('raiseBits', () => {
   });
 
   it('measures once what has the most bits already', async () => {
-    const gate = scriptedGate(tensors, 0.02);
+    const gate = scriptedGate(0.02);
     const result = await raiseBits(allAt(tensors, 8), tensors, gate.measure);
     expect(result).toMatchObject({ status: 'cannot pass', final: { raised: 0 } });
     expect(gate.asked).toHaveLength(1);
@@ -94,12 +88,13 @@ describe('raiseBits', () => {
         async (list, from, bound) => {
           const own = list.map(({ size, losses }, index) => tensorOf(`tensor ${index}`, losses, size));
           const start = allAt(own, from as BitWidth);
-          const gate = scriptedGate(own, bound);
+          const gate = scriptedGate(bound);
           const { status, final, rounds } = await raiseBits(start, own, gate.measure, { rounds: 20 });
           expect(gate.asked).toHaveLength(rounds.length);
           expect(rounds.length).toBeLessThanOrEqual(1 + Math.ceil(Math.log2(2 * own.length)));
-          for (const { bits } of rounds) {
-            for (const [name, width] of bits) expect(width).toBeGreaterThanOrEqual(start.get(name) as number);
+          for (const { assignment } of rounds) {
+            for (const [name, { bytes }] of assignment)
+              expect(bytes).toBeGreaterThanOrEqual(start.get(name)?.bytes as number);
           }
           const most = await gate.measure(allAt(own, 8));
           expect(status).toBe(most.passed ? 'passed' : 'cannot pass');
@@ -116,12 +111,12 @@ describe('raiseBits', () => {
   it('keeps the best that passed when the rounds are used up', async () => {
     const many = Array.from({ length: 32 }, (_, index) => tensorOf(`tensor ${index}`, [0.3, 0.1, 0], 1 + index));
     const start = allAt(many, 2);
-    const long = await raiseBits(start, many, scriptedGate(many, 9).measure, { rounds: 20 });
-    const short = await raiseBits(start, many, scriptedGate(many, 9).measure, { rounds: 3 });
-    const single = await raiseBits(start, many, scriptedGate(many, 9).measure, { rounds: 1 });
+    const long = await raiseBits(start, many, scriptedGate(9).measure, { rounds: 20 });
+    const short = await raiseBits(start, many, scriptedGate(9).measure, { rounds: 3 });
+    const single = await raiseBits(start, many, scriptedGate(9).measure, { rounds: 1 });
     expect([long, short, single].map(({ status }) => status)).toEqual(['passed', 'passed', 'passed']);
     expect(short.rounds).toHaveLength(3);
-    expect(single.final.bits).toEqual(allAt(many, 8));
+    expect(single.final.assignment).toEqual(allAt(many, 8));
     expect(long.final.bytes).toBeLessThan(short.final.bytes);
     expect(short.final.bytes).toBeLessThan(single.final.bytes);
     // One raise less fails: the last round or an earlier one measured it.
@@ -134,13 +129,16 @@ describe('raiseBits', () => {
   });
 
   it('refuses an assignment that does not fit the tensors, and no rounds', async () => {
-    const { measure } = scriptedGate(tensors, 1);
+    const { measure } = scriptedGate(1);
     const refused = (start: BitAssignment, rounds?: number) =>
       expect(raiseBits(start, tensors, measure, rounds === undefined ? {} : { rounds })).rejects.toMatchObject({
         code: 'INVALID_ARGUMENT',
       });
-    await refused(new Map([['dear', 4]]));
-    await refused(new Map([...allAt(tensors, 4), ['other', 4]]));
+    await refused(new Map([...allAt(tensors, 4)].slice(1)));
+    await refused(new Map([...allAt(tensors, 4), ['other', { bits: 4 as const, bytes: 1, predictedLoss: 0 }]]));
+    await refused(
+      new Map([...allAt(tensors, 4), ['dear', { bits: 4 as const, blockSize: 16, bytes: 40, predictedLoss: 0.5 }]]),
+    );
     await refused(allAt(tensors, 4), 0);
     await refused(allAt(tensors, 4), 1.5);
   });

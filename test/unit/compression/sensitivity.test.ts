@@ -17,8 +17,14 @@ describe('measureSensitivity', () => {
   beforeAll(async () => {
     measured = await measureSensitivity(
       subject(),
-      (product, bits) => (product.kind === 'embedding' && bits === 2 ? undefined : roundNearest(product, bits)),
-      { bits: [8, 2, 4], contextLength: 64, statistics: (name) => (name.includes('in_proj') ? statistics : undefined) },
+      (product, bits, blockSize) =>
+        product.kind === 'embedding' && bits === 2 ? undefined : roundNearest(product, bits, blockSize),
+      {
+        bits: [8, 2, 4],
+        blockSizes: [16],
+        contextLength: 64,
+        statistics: (name) => (name.includes('in_proj') ? statistics : undefined),
+      },
     );
   });
 
@@ -77,17 +83,24 @@ describe('measureSensitivity', () => {
     }
   });
 
-  it('gives the same again', async () => {
-    const first = products[1]?.name;
+  it('gives the same again, whatever else is measured, from large blocks to small ones', async () => {
+    const chosen = measured[1] as TensorSensitivity;
     const again = await measureSensitivity(
       subject(),
-      (product, bits) => (product.name === first ? roundNearest(product, bits) : undefined),
-      { bits: [4], contextLength: 64 },
+      (product, bits, blockSize) => (product.name === chosen.name ? roundNearest(product, bits, blockSize) : undefined),
+      { bits: [4, 8], blockSizes: [16, 32], contextLength: 64 },
     );
-    const same = measured[1] as TensorSensitivity;
-    expect(again).toEqual([
-      { ...same, effects: [expect.objectContaining({ divergence: same.effects[1]?.divergence })] },
+    expect(again).toHaveLength(1);
+    const effects = again[0]?.effects ?? [];
+    expect(effects.map(({ bits, blockSize }) => [bits, blockSize])).toEqual([
+      [4, 32],
+      [4, 16],
+      [8, 32],
+      [8, 16],
     ]);
+    const known = chosen.effects.map(({ divergence, divergenceInterval }) => ({ divergence, divergenceInterval }));
+    expect(effects[1]).toMatchObject(known[1] as object);
+    expect(effects[3]).toMatchObject(known[2] as object);
   });
 
   it('leaves intervals out where the text is too short for them', async () => {
@@ -118,6 +131,7 @@ describe('measureSensitivity', () => {
       (product, bits) => (product.name === first ? roundNearest(product, bits) : undefined),
       {
         bits: [4],
+        blockSizes: [16],
         onProgress: (done) => reports.push(done),
       },
     );
@@ -126,8 +140,10 @@ describe('measureSensitivity', () => {
 
   it('refuses a model of which nothing is rounded, other bits than asked for, and a text without tokens', async () => {
     await expect(measureSensitivity(subject(), () => undefined)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
-    const other = measureSensitivity(subject(), (product) => roundNearest(product, 8), { bits: [4] });
-    await expect(other).rejects.toThrow(`Expected ${products[0]?.name} rounded to 4 bits, got 8.`);
+    const other = measureSensitivity(subject(), (product) => roundNearest(product, 8), { bits: [4], blockSizes: [16] });
+    await expect(other).rejects.toThrow(
+      `Expected ${products[0]?.name} rounded to 4 bits in blocks of 16, got 8 bits in blocks of 16.`,
+    );
     const empty = measureSensitivity({ ...subject(), documents: [] }, roundNearest, { bits: [4] });
     await expect(empty).rejects.toMatchObject({ code: 'TEXT_EMPTY' });
   });

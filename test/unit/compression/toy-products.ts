@@ -37,11 +37,15 @@ export function randomDocument(length: number, seed: number): TextDocument {
   return plainDocument(String.fromCharCode(...Array.from({ length }, () => 97 + random.integer(26))));
 }
 
-export const roundNearest = ({ weights: values, rows, columns }: StoredProduct, bits: BitWidth): QuantizedMatrix =>
+export const roundNearest = (
+  { weights: values, rows, columns }: StoredProduct,
+  bits: BitWidth,
+  blockSize = 16,
+): QuantizedMatrix =>
   quantizeMatrix(values, rows, columns, {
     method: 'nearest',
     bits,
-    blockSize: 16,
+    blockSize,
     symmetric: true,
     scalePrecision: 'float16',
   });
