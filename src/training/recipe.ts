@@ -59,6 +59,11 @@ const recipeSchema = Type.Object(
           weight: share,
           /** The teacher's most probable tokens that are learnt from. */
           topK: Type.Integer({ minimum: 1, maximum: 1024 }),
+          /**
+           * Ask the teacher about each batch as it comes, and not about all texts beforehand: for runs that read only
+           * part of their texts. Default: false.
+           */
+          live: Type.Optional(Type.Boolean()),
         },
         { additionalProperties: false },
       ),

@@ -1,5 +1,6 @@
 import { IteraError } from '../core/errors.ts';
 import type { Batch, TokenizedDataset } from '../data/batches.ts';
+import { askTeacher } from './live-teacher.ts';
 import type { Recipe } from './recipe.ts';
 import type { PreparedTokenizer } from './run-tokenizer-file.ts';
 import type { SourceModel } from './source-models-file.ts';
@@ -21,14 +22,14 @@ export interface RunTeacherOptions {
   readonly onTeacher?: (progress: TeacherProgress) => void;
 }
 
-/** The teacher of a run: its predictions for all sources, made before training. */
+/** The teacher of a run: its predictions for all sources, made before training, or for each batch as it comes. */
 export interface RunTeacher {
   teach(batch: Batch): Promise<TeacherRows>;
   close(): Promise<void>;
 }
 
 /**
- * Has a teacher predict all texts of a run, or finds that it has done so before.
+ * Has a teacher predict all texts of a run, or finds that it has done so before; a live one is only loaded.
  *
  * @throws {@link IteraError} `CONFIG_INVALID` if there are fewer tokens than `topK`, and what `loadTeacherPredictions`
  *   throws.
@@ -45,8 +46,12 @@ export async function prepareTeacher(
   if (topK > vocabSize) {
     throw new IteraError('CONFIG_INVALID', `Recipe: distillation.topK must be at most ${vocabSize}, got ${topK}.`);
   }
-  const identity = { sha256, tokenizerSha256, vocabSize, topK, stride: sequenceLength };
   const open = () => createTeacher(folder.config, folder.weights, { topK, vocabSize, threads });
+  if (distillation?.live) {
+    const teacher = await open();
+    return { teach: (batch) => askTeacher(teacher, batch), close: () => teacher.release() };
+  }
+  const identity = { sha256, tokenizerSha256, vocabSize, topK, stride: sequenceLength };
   const predictions: CachedPredictions[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(predictions.map((one) => one.close()));

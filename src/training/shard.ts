@@ -61,9 +61,10 @@ export async function createShard(setup: ShardSetup): Promise<Shard> {
   const owned = shareOf(shapes, costs, index, count);
   const names = owned.map(({ name }) => name);
   const optimizer = await createWeightOptimizer(config, names, setup.optimizer);
-  const shared = memory.weights.buffer instanceof SharedArrayBuffer;
+  const read = memory.rounded ?? memory.weights;
+  const shared = read.buffer instanceof SharedArrayBuffer;
   // ONNX Runtime refuses shared memory, so a thread has its own copy of what its graph reads and writes.
-  const weights = shared ? allocateParameters(shapes) : viewParameters(memory.weights, shapes);
+  const weights = shared ? allocateParameters(shapes) : viewParameters(read, shapes);
   const ownGradients = shared ? allocateParameters(shapes) : undefined;
   const loss = tensor('float32', [], new Float32Array(1));
   const balance = tensor('float32', [], new Float32Array(1));
@@ -90,7 +91,7 @@ export async function createShard(setup: ShardSetup): Promise<Shard> {
 
   return {
     async computeGradients(step) {
-      if (shared) weights.data.set(memory.weights);
+      if (shared) weights.data.set(read);
       for (let part = index; part < memory.gradients.length; part += count) await computePart(part, step);
     },
     async combineGradients() {

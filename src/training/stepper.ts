@@ -32,7 +32,24 @@ export interface StepperOptions extends OptimizerOptions {
   readonly profilePrefix?: string;
   /** Learn from a teacher too; each step then wants its predictions. */
   readonly distillation?: DistillationOptions;
+  /** Train the weights for how they will be rounded; see {@link WeightRounder}. */
+  readonly roundWeights?: WeightRounder;
 }
+
+/**
+ * Rounds all weights: reads `weights` and fills `rounded`, of the same names and shapes. What it gives may depend on the
+ * weights alone, so that a run can be resumed.
+ *
+ * With it, loss and gradients of a step are those at the rounded weights, and the optimiser applies the gradients to the
+ * weights themselves, as if rounding had the slope 1 (straight-through): small steps add up until a weight rounds
+ * differently.
+ *
+ * @see Bengio, Léonard & Courville 2013, arXiv:1308.3432.
+ */
+export type WeightRounder = (
+  weights: ReadonlyMap<string, Tensor<'float32'>>,
+  rounded: ReadonlyMap<string, Tensor<'float32'>>,
+) => void;
 
 export interface StepResult {
   /** Mean cross-entropy, nats per token. */
@@ -49,6 +66,8 @@ export interface StepResult {
 export interface Stepper {
   readonly parameters: ParameterBuffer;
   readonly optimizer: AdamWState;
+  /** The weights that a step computes with: rounded, of the present ones, where the stepper rounds; else `parameters`. */
+  computedWeights(): ParameterBuffer;
   /**
    * One step: forward, backward, clipping, optimiser, in place. The result does not depend on how the micro-batches are
    * shared out among threads.
@@ -74,7 +93,7 @@ export async function createStepper(
   startThreads?: ShardStarter,
 ): Promise<Stepper> {
   const { batchSize, sequenceLength, threads, profilePrefix, clipNorm, adamw, muon, balanceWeight } = options;
-  const { microBatchSize = batchSize, distillation, dropout } = options;
+  const { microBatchSize = batchSize, distillation, dropout, roundWeights } = options;
   const parts = batchSize / microBatchSize;
   if (!Number.isInteger(parts)) {
     throw new IteraError(
@@ -86,10 +105,16 @@ export async function createStepper(
   const shape = [microBatchSize, sequenceLength] as const;
   const count = startThreads ? Math.min(threads, parts) : 1;
   const memory = allocateMemory(config, {
-    ...{ tokens: batchSize * sequenceLength, parts, shared: count > 1 },
+    ...{ tokens: batchSize * sequenceLength, parts, shared: count > 1, rounded: roundWeights !== undefined },
     ...(distillation && { topK: distillation.topK }),
   });
   const parameters = viewParameters(memory.weights, parameterShapes(config));
+  const rounded = memory.rounded && viewParameters(memory.rounded, parameterShapes(config));
+  const computedWeights = (): ParameterBuffer => {
+    if (!rounded) return parameters;
+    roundWeights?.(parameters.views, rounded.views);
+    return rounded;
+  };
   fill(parameters, initial);
 
   const graph = buildTrainingGraph(config, {
@@ -121,11 +146,13 @@ export async function createStepper(
   return {
     parameters,
     optimizer,
+    computedWeights,
     async step({ inputIds, targets }, learningRate, teacher) {
       memory.inputIds.set(inputIds);
       memory.targets.set(targets);
       if (memory.teacher) setTeacher(memory.teacher, teacher);
       const step = optimizer.step + 1;
+      computedWeights();
       await onAll((shard) => shard.computeGradients(step));
       const loss = average(memory.losses);
       await onAll((shard) => shard.combineGradients());

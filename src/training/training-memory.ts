@@ -10,6 +10,8 @@ import type { TeacherRows } from './teacher-rows.ts';
 export interface TrainingMemory {
   /** All weights, in the order of `parameterShapes`. */
   readonly weights: Float32Array;
+  /** The weights after rounding, which the graphs then read in their place; absent without rounding. */
+  readonly rounded?: Float32Array;
   /** The gradients of each part of the batch, M arrays as long as `weights`; the first one holds their mean in the end. */
   readonly gradients: readonly Float32Array[];
   /** AdamW's first moment or Muon's momentum, as long as `weights`. */
@@ -43,12 +45,17 @@ export interface MemoryOptions {
   readonly parts: number;
   /** Whether other threads will see it; ONNX Runtime cannot work in such memory in place. */
   readonly shared: boolean;
+  /** Whether the graphs read rounded weights. */
+  readonly rounded?: boolean;
   /** K, if there is a teacher. */
   readonly topK?: number;
 }
 
 /** Memory for a training run, all 0. */
-export function allocateMemory(config: ModelConfig, { tokens, parts, shared, topK }: MemoryOptions): TrainingMemory {
+export function allocateMemory(
+  config: ModelConfig,
+  { tokens, parts, shared, rounded, topK }: MemoryOptions,
+): TrainingMemory {
   const shapes = parameterShapes(config);
   const count = countElements(shapes);
   const take = (bytes: number): ArrayBufferLike => (shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes));
@@ -56,6 +63,7 @@ export function allocateMemory(config: ModelConfig, { tokens, parts, shared, top
   const doubles = (length: number): Float64Array => new Float64Array(take(8 * length));
   return {
     weights: floats(count),
+    ...(rounded && { rounded: floats(count) }),
     gradients: Array.from({ length: parts }, () => floats(count)),
     mean: floats(count),
     variance: floats(count),

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 import { createRandom } from '../core/random.ts';
+import type { Tensor } from '../core/tensor.ts';
 import { createBatchSampler } from '../data/batches.ts';
 import { type Dataset, openDataset } from '../data/dataset-files.ts';
 import { makeFolder } from '../data/folder-file.ts';
@@ -18,7 +19,7 @@ import { type PreparedTokenizer, prepareTokenizer } from './run-tokenizer-file.t
 import { readValidation, validate } from './run-validation-file.ts';
 import { startShardThreads } from './shard-threads-file.ts';
 import { configOf, openSourceModels, type SourceModels } from './source-models-file.ts';
-import { createStepper, type Stepper } from './stepper.ts';
+import { createStepper, type Stepper, type WeightRounder } from './stepper.ts';
 import { type StepReport, type TrainingProgress, train, type ValidationPoint } from './trainer.ts';
 import type { OptimizerOptions } from './weight-optimizer.ts';
 
@@ -30,6 +31,14 @@ export interface TrainingRunOptions {
   readonly threads: number;
   /** Model folder, or name of a bundled model, whose weights, configuration and tokenizer the run starts with. */
   readonly init?: string;
+  /** Train the weights for how they will be rounded; validation is then of the rounded ones too. */
+  readonly rounding?: {
+    readonly roundWeights: WeightRounder;
+    /** What to start from, of the same model, in place of its own weights or drawn ones. */
+    readonly initialWeights?: ReadonlyMap<string, Tensor>;
+    /** All that decides these, as plain JSON: a run is only resumed with the same. */
+    readonly identity: unknown;
+  };
   readonly dataDir?: string;
   readonly signal?: AbortSignal;
   /** What is being prepared, in words. */
@@ -88,7 +97,7 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
   for (const dataset of datasets) tokens.push(await loadTokens(dataset, tokenizer, prepared.sha256, stoppable));
   const validation = await readValidation(recipe, places);
 
-  const runKey = keyOf(recipe, datasets, prepared, models);
+  const runKey = keyOf(recipe, datasets, prepared, models, options.rounding?.identity);
   const sampler = createBatchSampler({
     sources: tokens.map((source, index) => ({ tokens: source, weight: recipe.mixture[index]?.weight ?? 1 })),
     batchSize: recipe.batchSize,
@@ -113,7 +122,8 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
       ...(before && { resume: before }),
       ...(teacher && { teach: teacher.teach }),
       ...(validation.length > 0 && {
-        validate: () => validate(config, stepper.parameters.views, tokenizer, validation, { sequenceLength, threads }),
+        validate: () =>
+          validate(config, stepper.computedWeights().views, tokenizer, validation, { sequenceLength, threads }),
       }),
       validateEvery: recipe.validateEvery,
       validateFirst: models.init !== undefined,
@@ -127,7 +137,7 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
       ...stoppable,
     });
   };
-  const { stepper, progress } = await withStepper(recipe, config, models, threads, takeSteps).finally(() =>
+  const { stepper, progress } = await withStepper(recipe, config, models, options, takeSteps).finally(() =>
     teacher?.close(),
   );
   return {
@@ -155,18 +165,19 @@ async function withStepper(
   recipe: Recipe,
   config: ModelConfig,
   { init }: SourceModels,
-  threads: number,
+  { threads, rounding }: Pick<TrainingRunOptions, 'threads' | 'rounding'>,
   use: (stepper: Stepper) => Promise<TrainingProgress>,
 ): Promise<{ stepper: Stepper; progress: TrainingProgress }> {
   const { batchSize, microBatchSize, sequenceLength, balanceWeight, clipNorm, distillation, dropout } = recipe;
   const stepper = await createStepper(
     config,
-    init?.folder.weights ?? initializeWeights(config, createRandom(recipe.seed, 1)),
+    rounding?.initialWeights ?? init?.folder.weights ?? initializeWeights(config, createRandom(recipe.seed, 1)),
     {
       ...{ batchSize, sequenceLength, balanceWeight, clipNorm, threads },
       ...(microBatchSize && { microBatchSize }),
       ...(distillation && { distillation }),
       ...(dropout && { dropout: { rate: dropout, seed: recipe.seed } }),
+      ...(rounding && { roundWeights: rounding.roundWeights }),
       ...optimizerOf(recipe),
     },
     startShardThreads,
@@ -190,6 +201,7 @@ function keyOf(
   datasets: readonly Dataset[],
   { sha256 }: PreparedTokenizer,
   { init, teacher }: SourceModels,
+  rounding: unknown,
 ): string {
   const parts: unknown[] = [
     recipe,
@@ -197,6 +209,7 @@ function keyOf(
     sha256,
     ...(init ? [{ init: init.sha256 }] : []),
     ...(teacher ? [{ ...distillation, teacher: teacher.sha256 }] : []),
+    ...(rounding === undefined ? [] : [{ rounding }]),
   ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
 }

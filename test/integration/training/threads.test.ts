@@ -3,7 +3,7 @@ import { IteraError } from '../../../src/core/errors.ts';
 import { createRandom } from '../../../src/core/random.ts';
 import { initializeWeights } from '../../../src/models/initialization.ts';
 import { startShardThreads } from '../../../src/training/shard-threads-file.ts';
-import { createStepper, type Stepper, type StepperOptions } from '../../../src/training/stepper.ts';
+import { createStepper, type Stepper, type StepperOptions, type WeightRounder } from '../../../src/training/stepper.ts';
 import { countDifferentBits, createToySampler, toyConfig, toyOptions } from '../../unit/training/toy-model.ts';
 
 const config = toyConfig();
@@ -24,6 +24,10 @@ async function takeSteps(stepper: Stepper, count: number): Promise<number[]> {
   return losses;
 }
 
+const roundWeights: WeightRounder = (weights, rounded) => {
+  for (const [name, { data }] of weights) rounded.get(name)?.data.set(data.map((value) => Math.round(value * 32) / 32));
+};
+
 afterEach(async () => {
   for (const stepper of opened.splice(0)) await stepper.release();
 });
@@ -32,6 +36,7 @@ describe('training on several threads', () => {
   it.each<[string, number[], Partial<StepperOptions>]>([
     ['AdamW', [2, 3, 4], {}],
     ['Muon', [2, 4], { muon: { momentum: 0.95, rateFactor: 1 } }],
+    ['rounded weights', [2], { roundWeights }],
   ])('gives the same bits however the micro-batches are shared out: %s', async (_, counts, change) => {
     const alone = await open({ ...change, microBatchSize: 1 }, false);
     const losses = await takeSteps(alone, 6);

@@ -4,7 +4,7 @@ import { createRandom } from '../../../src/core/random.ts';
 import { buildInferenceGraph } from '../../../src/models/inference-graph.ts';
 import { initializeWeights } from '../../../src/models/initialization.ts';
 import { createTokenScorer } from '../../../src/runtime/token-scorer.ts';
-import type { Stepper, StepperOptions } from '../../../src/training/stepper.ts';
+import type { Stepper, StepperOptions, WeightRounder } from '../../../src/training/stepper.ts';
 import { createStepper } from '../../../src/training/stepper.ts';
 import {
   countDifferentBits,
@@ -214,5 +214,47 @@ describe('threads', () => {
     const [first, second] = [await open(options), await open(options)];
     expect(await takeSteps(second, 6)).toEqual(await takeSteps(first, 6));
     expect(countDifferentBits(first.parameters.data, second.parameters.data)).toBe(0);
+  });
+});
+
+describe('a stepper that rounds', () => {
+  /** To multiples of a 32nd: coarse enough that every step crosses some edges. */
+  const roundWeights: WeightRounder = (weights, rounded) => {
+    for (const [name, { data }] of weights) {
+      rounded.get(name)?.data.set(data.map((value) => Math.round(value * 32) / 32));
+    }
+  };
+  const withoutDecay = { adamw: { ...toyOptions.adamw, weightDecay: 0 } };
+
+  it('takes gradients at the rounded weights and applies them to the weights themselves', async () => {
+    const straight = await open({ ...withoutDecay, roundWeights });
+    const before = straight.parameters.data.slice();
+    const rounded = straight.computedWeights().data.slice();
+    expect(countDifferentBits(rounded, before)).toBeGreaterThan(1000);
+    const plain = await open(withoutDecay);
+    plain.parameters.data.set(rounded);
+
+    const batch = createToySampler().next();
+    const [found, expected] = [await straight.step(batch, 0.01), await plain.step(batch, 0.01)];
+    expect(found).toEqual(expected);
+    expect(straight.optimizer.mean).toEqual(plain.optimizer.mean);
+    straight.parameters.data.forEach((weight, at) => {
+      const step = (plain.parameters.data[at] as number) - (rounded[at] as number);
+      expect(Math.abs(weight - ((before[at] as number) + step))).toBeLessThan(1e-6);
+    });
+    // The next step computes with what the moved weights round to.
+    const moved = Float32Array.from(straight.parameters.data, (value) => Math.round(value * 32) / 32);
+    expect(straight.computedWeights().data).toEqual(moved);
+  });
+
+  it('learns what it is rounded to', async () => {
+    const stepper = await open({ roundWeights });
+    const losses = await takeSteps(stepper, 60);
+    expect(Math.min(...losses.slice(-5))).toBeLessThan((losses[0] as number) - 2);
+  });
+
+  it('computes with the weights themselves where it does not round', async () => {
+    const stepper = await open();
+    expect(stepper.computedWeights()).toBe(stepper.parameters);
   });
 });

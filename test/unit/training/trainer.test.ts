@@ -17,6 +17,7 @@ function scripted(lossAt: (step: number) => number): Stepper & { readonly learni
   return {
     parameters: { data: empty, views: new Map() },
     optimizer: { step: 0, mean: empty, variance: empty },
+    computedWeights: () => ({ data: empty, views: new Map() }),
     learningRates,
     async step(_batch, learningRate) {
       learningRates.push(learningRate);
