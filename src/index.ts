@@ -3,6 +3,25 @@
  *
  * @packageDocumentation
  */
+export {
+  type CalibrationFacts,
+  type CalibrationOptions,
+  type CalibrationText,
+  readCalibration,
+} from './compression/calibration.ts';
+export {
+  type CompressedFile,
+  type CompressedModel,
+  type CompressOptions,
+  compressModel,
+} from './compression/compress-model.ts';
+export {
+  defaultSchemes,
+  type ProductBits,
+  type RoundingScheme,
+  type VariantScheme,
+} from './compression/variant-schemes.ts';
+export { writeVariants } from './compression/write-variants-file.ts';
 export { type DType, dtypeBytes, type TypedArrayOf } from './core/dtype.ts';
 export { type ErrorCode, errorCodes, IteraError } from './core/errors.ts';
 export {
@@ -31,6 +50,13 @@ export { buildInferenceGraph } from './models/inference-graph.ts';
 export { type ModelFolder, readModelFolder, writeModelFolder } from './models/model-folder-file.ts';
 export { countParameters, type ParameterCounts, parameterShapes } from './models/parameters.ts';
 export { presetConfig, presets } from './models/presets.ts';
+export {
+  type CompressedVariant,
+  compressedVariants,
+  type VariantName,
+  type VariantRecord,
+  variantFiles,
+} from './models/variants.ts';
 export { encodeOnnx } from './onnx/encoding.ts';
 export type { FinishReason, GenerateOptions, GenerationPiece, GenerationResult } from './runtime/generation.ts';
 export { defaultModel, type LoadModelOptions, loadModel } from './runtime/load-model-file.ts';

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { IteraError } from '../core/errors.ts';
+import { compressedVariants, type VariantName } from '../models/variants.ts';
 import type { GenerationPiece, GenerationResult } from '../runtime/generation.ts';
 import { defaultModel, loadModel } from '../runtime/load-model-file.ts';
 import { decodeUtf8 } from '../text/utf8.ts';
@@ -10,6 +11,7 @@ import { collect, parseCount, parseNumber, parseSeed, parseThreads } from './opt
 interface GenerateCommandOptions {
   readonly promptFile?: string;
   readonly model: string;
+  readonly variant: VariantName;
   readonly maxNewTokens: number;
   readonly temperature: number;
   readonly topK?: number;
@@ -28,6 +30,11 @@ export function generateCommand(): Command {
     .argument('[prompt]', 'text to continue', '')
     .option('--prompt-file <file>', 'read the text to continue from a file (UTF-8), or from standard input if `-`')
     .option('--model <dir>', 'model folder, or name of a bundled model', defaultModel)
+    .addOption(
+      new Option('--variant <name>', 'compressed form, made by itera-lite compress')
+        .choices(['fp32', ...compressedVariants])
+        .default('fp32'),
+    )
     .option('--max-new-tokens <n>', 'tokens to generate at most', parseCount, 128)
     .option('--temperature <x>', '0 takes the most likely token every time', parseNumber, 0.7)
     .option('--top-k <n>', 'draw from the n most likely tokens only', parseCount)
@@ -40,17 +47,17 @@ export function generateCommand(): Command {
     .option('--json', 'print one JSON object with text, tokens and finish reason')
     .addHelpText(
       'after',
-      '\nExamples:\n  itera-lite generate "Once upon a time" --seed 1\n  itera-lite generate "The dog" --temperature 0 --json',
+      '\nExamples:\n  itera-lite generate "Once upon a time" --seed 1\n  itera-lite generate "The dog" --temperature 0 --json\n  itera-lite generate "The cat" --variant int4',
     )
     .action(generate);
 }
 
 async function generate(argument: string, options: GenerateCommandOptions): Promise<void> {
-  const { promptFile, model: name, threads, json, ...sampling } = options;
+  const { promptFile, model: name, variant, threads, json, ...sampling } = options;
   const prompt = promptFile === undefined ? argument : await readPrompt(promptFile, argument);
   const { signal, stop } = interruptSignal('stopping');
   try {
-    const model = await loadModel(name, { threads, signal });
+    const model = await loadModel(name, { variant, threads, signal });
     try {
       const pieces = model.generate(prompt, { ...sampling, signal });
       await (json ? writeJson(prompt, pieces) : writeText(prompt, pieces));

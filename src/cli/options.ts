@@ -25,6 +25,15 @@ export function parseThreads(text: string): number {
   return value;
 }
 
+/** One of some numbers. */
+export function parseChoice(text: string, choices: readonly number[]): number {
+  const value = Number(text);
+  if (!choices.includes(value) || text.trim() === '') {
+    throw new InvalidArgumentError(`Expected one of ${choices.join(', ')}.`);
+  }
+  return value;
+}
+
 /** A finite number. */
 export function parseNumber(text: string): number {
   const value = Number(text);

@@ -3,7 +3,7 @@ import { IteraError } from '../core/errors.ts';
 import { packageVersion } from './package-version.ts';
 
 /** Exit codes, as documented in the README. */
-const exitCodes = { done: 0, failed: 1, usage: 2, interrupted: 130 } as const;
+const exitCodes = { done: 0, failed: 1, usage: 2, refused: 3, interrupted: 130 } as const;
 
 interface Verb {
   readonly summary: string;
@@ -19,6 +19,10 @@ const verbs: Readonly<Record<string, Verb>> = {
   train: {
     summary: 'train a model from a recipe and write its folder',
     load: async () => (await import('./train.ts')).trainCommand(),
+  },
+  compress: {
+    summary: 'make smaller forms of a model, compare them with it and judge them',
+    load: async () => (await import('./compress.ts')).compressCommand(),
   },
   evaluate: {
     summary: 'measure how well a model predicts a text, every token of it',
@@ -70,6 +74,7 @@ function report(error: unknown): number {
   if (error instanceof IteraError) {
     process.stderr.write(`${error.code}: ${error.message}\n`);
     if (error.code === 'ABORTED') return exitCodes.interrupted;
+    if (error.code === 'GATE_REFUSED') return exitCodes.refused;
     return error.code === 'INVALID_ARGUMENT' ? exitCodes.usage : exitCodes.failed;
   }
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);

@@ -22,9 +22,12 @@ export const errorCodes = {
   WEIGHTS_INVALID: 'A safetensors file is truncated, hostile or malformed.',
   WEIGHTS_MISMATCH: 'Weights do not match the model configuration.',
   MODEL_INVALID: 'A model folder lacks a file or its files contradict each other.',
+  VARIANT_MISSING: 'A model folder does not hold the compressed variant that was asked for.',
+  VARIANT_MISMATCH: 'A compressed variant was made from another model, or is another than its name says.',
   CHECKPOINT_INVALID: 'A training checkpoint is corrupted or belongs to another run.',
   TRAINING_DIVERGED: 'The loss or a gradient became NaN, infinite or exploded.',
   RUNTIME_FAILED: 'ONNX Runtime refused a graph or failed to run it.',
+  GATE_REFUSED: 'A gate found a variant worse than it may be, or could not judge it.',
   RECORD_INVALID: 'A measurement record or report file does not follow its schema.',
 } as const;
 

@@ -1,6 +1,7 @@
 import type { MeasurementRecord } from '../core/measurement.ts';
 import type { ModelConfig } from './config.ts';
 import { countParameters } from './parameters.ts';
+import type { CompressedVariant, VariantRecord } from './variants.ts';
 
 /** Another model that a model was made from. */
 export interface SourceModelFacts {
@@ -52,6 +53,8 @@ export interface ModelProvenance {
   };
   readonly validation: readonly { readonly step: number; readonly name: string; readonly bitsPerByte: number }[];
   readonly measurements: readonly MeasurementRecord[];
+  /** Its compressed forms, by name. */
+  readonly variants?: Readonly<Partial<Record<CompressedVariant, VariantRecord>>>;
   /** Not chosen: of the first validation documents, one each. */
   readonly samples?: readonly SampleText[];
   /** Charts of the training beside the card: name of the file and what it shows. */

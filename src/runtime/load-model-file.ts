@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { IteraError, throwIfAborted } from '../core/errors.ts';
 import { type ModelFolder, readModelFolder } from '../models/model-folder-file.ts';
+import { readVariant } from '../models/variant-file.ts';
+import { compressedVariants, isCompressed, type VariantName } from '../models/variants.ts';
 import { createModel, type Model } from './model.ts';
 import type { SessionOptions } from './session.ts';
 
 export interface LoadModelOptions extends SessionOptions {
-  /** Which form of the weights to run; only `fp32` exists so far. */
-  readonly variant?: 'fp32';
+  /** Which form of the weights to run, by default `fp32`; the others are made by `itera-lite compress`. */
+  readonly variant?: VariantName;
   readonly signal?: AbortSignal;
 }
 
@@ -23,14 +25,15 @@ const bundledDir = fileURLToPath(new URL('../../models', import.meta.url));
  *
  * @throws {@link IteraError} `INVALID_ARGUMENT` for another variant or number of threads, `FILE_NOT_FOUND`,
  *   `FILE_UNREADABLE`, `MODEL_INVALID`, `CONFIG_INVALID`, `WEIGHTS_INVALID`, `WEIGHTS_MISMATCH`, `TOKENIZER_INVALID`,
- *   `TOKENIZER_MISMATCH`, `RUNTIME_FAILED`, `ABORTED`.
+ *   `TOKENIZER_MISMATCH`, `RUNTIME_FAILED`, `ABORTED`; for a compressed variant also what `readVariant` throws.
  */
 export async function loadModel(nameOrDir: string = defaultModel, options: LoadModelOptions = {}): Promise<Model> {
   const { variant = 'fp32', signal, ...sessionOptions } = options;
   checkVariant(variant);
   const folder = await openModel(nameOrDir, signal ? { signal } : {});
+  const file = variant === 'fp32' ? undefined : await readVariant(folder, variant, signal ? { signal } : {});
   throwIfAborted(signal);
-  return createModel(folder, sessionOptions);
+  return createModel({ ...folder, ...(file && { variant: file }) }, sessionOptions);
 }
 
 /** Reads a model folder by path or bundled name, without loading it into the runtime; throws as {@link loadModel}. */
@@ -55,14 +58,11 @@ async function listBundledModels(): Promise<string[]> {
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }
 
-function checkVariant(variant: string): void {
-  if (variant !== 'fp32') {
-    throw new IteraError(
-      'INVALID_ARGUMENT',
-      `Expected variant fp32, the only one that exists, got ${JSON.stringify(variant)}.`,
-      { variant },
-    );
-  }
+function checkVariant(variant: string): asserts variant is VariantName {
+  if (variant === 'fp32' || isCompressed(variant)) return;
+  const names = ['fp32', ...compressedVariants];
+  const message = `Expected a variant, one of ${names.join(', ')}, got ${JSON.stringify(variant)}.`;
+  throw new IteraError('INVALID_ARGUMENT', message, { variant, names });
 }
 
 async function exists(path: string): Promise<boolean> {

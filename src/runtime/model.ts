@@ -17,6 +17,8 @@ export interface ModelParts {
   /** Parsed `tokenizer.json` and `tokenizer_config.json`. */
   readonly tokenizerJson: unknown;
   readonly tokenizerConfig?: unknown;
+  /** ONNX file of a variant of these weights, to be run in their place; it has the inputs and outputs of theirs. */
+  readonly variant?: Uint8Array;
 }
 
 /** Log-probabilities of a text. */
@@ -58,10 +60,10 @@ export interface Model {
  *   tokenizer and model have different numbers of tokens, `WEIGHTS_MISMATCH`, `RUNTIME_FAILED`.
  */
 export async function createModel(parts: ModelParts, options: SessionOptions = {}): Promise<Model> {
-  const { config, weights } = parts;
+  const { config, weights, variant } = parts;
   if (options.threads !== undefined) checkCount('threads', options.threads);
   const tokenizer = createModelTokenizer(parts);
-  const session = await createSession(encodeOnnx(buildInferenceGraph(config, weights)), options);
+  const session = await createSession(variant ?? encodeOnnx(buildInferenceGraph(config, weights)), options);
   const engine = createSessionEngine(session, config);
   const suggester = createSuggester(engine, tokenizer);
   let released: Promise<void> | undefined;

@@ -1,0 +1,119 @@
+import { IteraError } from '../core/errors.ts';
+import type { QuantizedMatrix } from '../core/quantized-matrix.ts';
+import type { Graph } from '../graph/graph.ts';
+import { centerEmbedding } from '../graph/passes/center-embedding.ts';
+import { computeFloat16 } from '../graph/passes/compute-float16.ts';
+import { type ExpandedExperts, expandExperts } from '../graph/passes/expand-experts.ts';
+import { foldConstants } from '../graph/passes/fold-constants.ts';
+import { quantizeProducts } from '../graph/passes/quantize-products.ts';
+import { storeFloat16 } from '../graph/passes/store-float16.ts';
+import { listStoredProducts, type StoredProduct } from '../graph/passes/stored-products.ts';
+import { buildInferenceGraph } from '../models/inference-graph.ts';
+import type { ModelContents } from '../models/model-folder.ts';
+import { encodeOnnx } from '../onnx/encoding.ts';
+import type { CalibrationStatistics, RowStatistics } from './calibration-statistics.ts';
+import { quantizeProduct } from './product-quantization.ts';
+import type { ProductBits, RoundingScheme, VariantScheme } from './variant-schemes.ts';
+
+/** What a graph is built from. */
+export type GraphSource = Pick<ModelContents, 'config' | 'weights'>;
+
+/** A model's inference graph in the form that its products are rounded in. */
+export interface PreparedGraph {
+  readonly graph: Graph;
+  /** What became of its mixtures, if they were stacked. */
+  readonly experts: readonly ExpandedExperts[];
+}
+
+/** Brings a model's inference graph into the form of a scheme, nothing rounded yet. */
+export function prepareGraph({ config, weights }: GraphSource, scheme: VariantScheme): PreparedGraph {
+  const graph = buildInferenceGraph(config, weights);
+  foldConstants(graph);
+  if (scheme.rounding?.centered) centerEmbedding(graph);
+  return { graph, experts: scheme.experts === 'stacked' ? expandExperts(graph) : [] };
+}
+
+/** Schemes of which this is equal have the same products with the same inputs, and so the same statistics. */
+export const preparedForm = ({ rounding, experts }: VariantScheme): string =>
+  `${experts} ${rounding?.centered ? 'centered' : 'plain'}`;
+
+/** Bits that a scheme stores a product in. */
+export function productBits({ bits, exceptions = {} }: RoundingScheme, name: string): ProductBits {
+  const own = Object.hasOwn(exceptions, name) ? exceptions[name] : undefined;
+  const [, alike] = Object.entries(exceptions).find(([key]) => isPattern(key) && name.endsWith(key.slice(1))) ?? [];
+  return own ?? alike ?? bits;
+}
+
+const isPattern = (key: string): boolean => key.startsWith('*');
+
+/**
+ * Rounds the stored products of a prepared graph.
+ *
+ * @returns The rounded matrices by the name of the product, without those that keep 16 bits.
+ * @throws {@link IteraError} `INVALID_ARGUMENT` for an exception that names no product, and what `quantizeMatrix` throws.
+ */
+export function roundProducts(
+  graph: Graph,
+  rounding: RoundingScheme,
+  statistics?: CalibrationStatistics,
+): Map<string, QuantizedMatrix> {
+  const products = listStoredProducts(graph);
+  checkExceptions(rounding, products);
+  return new Map(
+    products.flatMap((product): [string, QuantizedMatrix][] => {
+      const bits = productBits(rounding, product.name);
+      if (bits === 16) return [];
+      const own = statistics?.get(product.name);
+      const known =
+        own && product.kind === 'embedding' ? own.map((part) => addLookup(part, rounding.lookupShare)) : own;
+      return [[product.name, quantizeProduct(product, { ...rounding, bits, scalePrecision: 'float16' }, known)]];
+    }),
+  );
+}
+
+/**
+ * The ONNX file of a variant.
+ *
+ * @param prepared - From {@link prepareGraph} with the same scheme; it is used up.
+ * @param matrices - Of {@link roundProducts}, or others for the same products; those without one stay in half precision.
+ * @throws {@link IteraError} `INVALID_ARGUMENT` for weights that half precision cannot hold, and what `quantizeProducts`
+ *   throws.
+ */
+export function encodeVariant(
+  { graph }: PreparedGraph,
+  { rounding, float16 }: VariantScheme,
+  matrices: ReadonlyMap<string, QuantizedMatrix>,
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  quantizeProducts(graph, ({ name }) => matrices.get(name), { accuracyLevel: rounding?.accuracyLevel });
+  if (float16 === 'stored') storeFloat16(graph);
+  return encodeOnnx(float16 === 'stored' ? graph : computeFloat16(graph), metadata, { shortNames: true });
+}
+
+/** The ONNX file of the weights as they are, as short as the variants' files: what their sizes are compared with. */
+export function encodeBaseline({ config, weights }: GraphSource): Uint8Array {
+  const graph = buildInferenceGraph(config, weights);
+  foldConstants(graph);
+  return encodeOnnx(graph, {}, { shortNames: true });
+}
+
+/** Adds a share of the inputs' mean square to every column, as if each were also read alone. */
+function addLookup({ from, to, statistics }: RowStatistics, share: number): RowStatistics {
+  const { columns } = statistics;
+  const products = statistics.products.slice();
+  let trace = 0;
+  for (let column = 0; column < columns; column++) trace += products[column * (columns + 1)] as number;
+  for (let column = 0; column < columns; column++) {
+    const at = column * (columns + 1);
+    products[at] = (products[at] as number) + (share * trace) / columns;
+  }
+  return { from, to, statistics: { ...statistics, products } };
+}
+
+function checkExceptions({ exceptions = {} }: RoundingScheme, products: readonly StoredProduct[]): void {
+  const names = products.map(({ name }) => name);
+  const unknown = Object.keys(exceptions).find((name) => !isPattern(name) && !names.includes(name));
+  if (unknown === undefined) return;
+  const message = `Expected bits for products of the model, got some for ${unknown}. Its products are ${names.join(', ')}.`;
+  throw new IteraError('INVALID_ARGUMENT', message, { unknown, names });
+}

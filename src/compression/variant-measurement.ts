@@ -1,0 +1,93 @@
+import { type MeasurementRecord, recordId } from '../core/measurement.ts';
+import type { Split } from '../data/dataset-registry.ts';
+import { compareDataset } from '../evaluation/dataset-comparison.ts';
+import { defaultWindow } from '../evaluation/dataset-quality.ts';
+import type { ModelFolder } from '../models/model-folder-file.ts';
+import { readVariant } from '../models/variant-file.ts';
+import type { CompressedVariant } from '../models/variants.ts';
+import { createLogitComparer } from '../runtime/logit-comparer.ts';
+import { createModelTokenizer } from '../runtime/model.ts';
+import { encodeBaseline } from './variant-graph.ts';
+
+export interface VariantMeasurementOptions {
+  /** Names of datasets or paths of texts; whole texts are measured. */
+  readonly datasets: readonly string[];
+  readonly split: Split;
+  readonly dataDir?: string;
+  /** Of the intervals. */
+  readonly seed: number;
+  readonly threads: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (dataset: string, done: { readonly documents: number; readonly tokens: number }) => void;
+}
+
+/** What was measured, and on which texts. */
+export interface VariantMeasurements {
+  readonly records: readonly MeasurementRecord[];
+  /** sha256 of each text, as `dataset/<its name>`. */
+  readonly hashes: Readonly<Record<string, string>>;
+}
+
+/**
+ * Measures variants of a model folder against its weights in float32: size, and on each dataset quality, ratio of
+ * perplexities, divergence and agreement, all variants in one pass. All files are checked before anything is measured.
+ *
+ * @param name - Of the model, in the records.
+ * @throws {@link IteraError} what {@link readVariant} and {@link compareDataset} throw; `MODEL_INVALID` if a variant does
+ *   not run.
+ */
+export async function measureVariants(
+  folder: ModelFolder,
+  name: string,
+  variants: readonly CompressedVariant[],
+  options: VariantMeasurementOptions,
+): Promise<VariantMeasurements> {
+  const { datasets, threads, signal, onProgress, ...text } = options;
+  const baseline = { name: 'fp32', model: encodeBaseline(folder) };
+  const candidates = [];
+  for (const variant of variants) {
+    candidates.push({ name: variant, model: await readVariant(folder, variant, signal ? { signal } : {}) });
+  }
+  const records = [baseline, ...candidates].map(({ name: variant, model }) => sizeRecord(name, variant, model.length));
+  const hashes: Record<string, string> = {};
+  const tokenizer = createModelTokenizer(folder);
+  const comparer = await createLogitComparer(folder.config, baseline, candidates, { threads });
+  try {
+    for (const dataset of datasets) {
+      const compared = await compareDataset(
+        dataset,
+        { name, tokenizer, comparer, threads },
+        {
+          ...text,
+          ...defaultWindow,
+          ...(signal && { signal }),
+          ...(onProgress && { onProgress: (done) => onProgress(dataset, done) }),
+        },
+      );
+      records.push(...compared.records);
+      hashes[`dataset/${compared.text}`] = compared.sha256;
+    }
+  } finally {
+    await comparer.release();
+  }
+  return { records, hashes };
+}
+
+function sizeRecord(name: string, variant: string, bytes: number): MeasurementRecord {
+  const conditions = { model: name, variant };
+  const method =
+    variant === 'fp32'
+      ? 'size of its ONNX file, with the constants folded and the names short that those of the variants have'
+      : 'size of its ONNX file';
+  return {
+    id: recordId(name, 'size_bytes', conditions),
+    subject: name,
+    metric: 'size_bytes',
+    unit: 'bytes',
+    status: 'measured',
+    value: bytes,
+    n: 1,
+    method,
+    conditions,
+  };
+}
