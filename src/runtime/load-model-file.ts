@@ -55,7 +55,10 @@ export async function openModel(
 async function listBundledModels(): Promise<string[]> {
   // A package built without models still loads others.
   const entries = await readdir(bundledDir, { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  return entries
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
+    .sort();
 }
 
 function checkVariant(variant: string): asserts variant is VariantName {

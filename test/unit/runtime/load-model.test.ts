@@ -34,7 +34,7 @@ describe('loadModel', () => {
     async (name) => {
       await expect(loadModel(name)).rejects.toMatchObject({
         code: 'FILE_NOT_FOUND',
-        message: expect.stringContaining(`(${defaultModel})`),
+        message: expect.stringContaining(defaultModel),
       });
     },
   );
@@ -53,7 +53,7 @@ describe('loadModel', () => {
     });
   });
 
-  it.each(['int8', 'fp16', '', null])('refuses the variant %j, which does not exist', async (variant) => {
+  it.each(['int5', 'FP16', 'toString', '', null])('refuses the variant %j, which does not exist', async (variant) => {
     await expect(loadModel(undefined, { variant: variant as 'fp32' })).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
       message: expect.stringContaining('fp32'),
