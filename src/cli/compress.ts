@@ -94,7 +94,7 @@ export function compressCommand(): Command {
     )
     .option('--seed <n>', 'seed of the calibration text and of intervals', parseSeed, 1)
     .option('--threads <n>', 'threads of the comparison', parseThreads, Math.max(1, cpus().length))
-    .option('--json', 'print the records and verdicts as JSON on stdout')
+    .option('--json', 'print the records as JSON on stdout')
     .addHelpText(
       'after',
       '\nExamples:\n  itera-lite compress --model my-model\n' +
@@ -152,7 +152,7 @@ async function compress(options: CompressCommandOptions): Promise<void> {
     const verdicts = judgeVariants(measured.records, bounds, { variants });
     process.stdout.write(
       options.json
-        ? await describeAsJson(folder, measured, verdicts, { seed, threads })
+        ? await describeAsJson(folder, measured, { seed, threads })
         : `${terminalTable(variantTable(measured.records, verdicts))}\n`,
     );
     judge(verdicts);
@@ -220,12 +220,11 @@ function noteFiles(progress: Progress, dir: string, { files, baselineBytes }: Co
 async function describeAsJson(
   folder: ModelFolder,
   { records, hashes }: VariantMeasurements,
-  verdicts: readonly GateVerdict[],
   conditions: { readonly seed: number; readonly threads: number },
 ): Promise<string> {
   const model = Object.fromEntries(Object.entries(folder.sha256).map(([file, hash]) => [`model/${file}`, hash]));
   const provenance = await describeProvenance(packageVersion, { ...conditions, hashes: { ...model, ...hashes } });
-  return `${JSON.stringify({ schemaVersion: 1, provenance, records, verdicts }, undefined, 2)}\n`;
+  return `${JSON.stringify({ schemaVersion: 1, provenance, records }, undefined, 2)}\n`;
 }
 
 /** @throws {@link IteraError} `GATE_REFUSED` with the sentences of what did not pass. */

@@ -19,6 +19,8 @@ export interface CalibrationOptions {
   readonly dataDir?: string;
   /** Tokens in all, about. Default 32768. */
   readonly tokens?: number;
+  /** Tokens in a window, at most. Default 256. */
+  readonly windowTokens?: number;
   readonly seed: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (doneTokens: number, totalTokens: number) => void;
@@ -43,7 +45,7 @@ export interface CalibrationFacts {
 
 export const defaultCalibrationTokens = 32_768;
 
-const windowTokens = 256;
+const defaultWindowTokens = 256;
 
 /** Documents held at once to draw windows from; enough for the default number of tokens of any text. */
 const drawnDocuments = 4096;
@@ -58,7 +60,8 @@ export async function readCalibration(
   model: Pick<ModelContents, 'config' | 'weights' | 'tokenizerJson' | 'tokenizerConfig'>,
   options: CalibrationOptions,
 ): Promise<CalibrationText> {
-  const { texts = [], tokens = defaultCalibrationTokens, seed, signal, onProgress } = options;
+  const { texts = [], seed, signal, onProgress } = options;
+  const { tokens = defaultCalibrationTokens, windowTokens = defaultWindowTokens } = options;
   const size = { tokens, windowTokens };
   if (texts.length === 0) {
     const windows = await writeWindows(buildInferenceGraph(model.config, model.weights), model.config, size, seed, {

@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { cutWindows } from '../../../src/compression/calibration-text.ts';
+import { writeWindows } from '../../../src/compression/generated-text.ts';
+import type { Tensor } from '../../../src/core/tensor.ts';
+import { plainDocument } from '../../../src/data/documents.ts';
+import { buildInferenceGraph } from '../../../src/models/inference-graph.ts';
+import { encodeOnnx } from '../../../src/onnx/encoding.ts';
+import { padRows } from '../../../src/runtime/padded-rows.ts';
+import { createSession } from '../../../src/runtime/session.ts';
+import type { Tokenizer } from '../../../src/text/tokenizer.ts';
+import { randomWeights } from '../../parity/random-weights.ts';
+import { toyConfig } from '../../parity/toy-config.ts';
+
+/** A token for each character, its code; the end-of-text mark is 0. */
+const tokenizer = { eosId: 0, encode: (text: string) => Uint32Array.from(text, (c) => c.charCodeAt(0)) } as Tokenizer;
+
+const documents = ['ab', 'c'.repeat(7), 'de'.repeat(20), '', 'fgh'].map(plainDocument);
+
+describe('cutWindows', () => {
+  it('takes short documents whole, after the mark, and of long ones a piece of the length of a window', () => {
+    const windows = cutWindows(documents, tokenizer, { tokens: 1000, windowTokens: 8 }, 1);
+    const texts = windows.map((window) => String.fromCharCode(...window).replaceAll('\0', '|')).sort();
+    expect(texts).toEqual([expect.stringMatching(/^(de){4}$|^(ed){4}$/), '|ab', '|ccccccc', '|fgh']);
+  });
+
+  it('stops when it has enough, and draws otherwise for another seed', () => {
+    const many = Array.from({ length: 40 }, (_, index) => plainDocument(String.fromCharCode(65 + index).repeat(3)));
+    const cut = (seed: number) => cutWindows(many, tokenizer, { tokens: 20, windowTokens: 8 }, seed);
+    expect(cut(1)).toHaveLength(5);
+    expect(cut(1)).toEqual(cut(1));
+    expect(cut(2)).not.toEqual(cut(1));
+  });
+
+  it('refuses a text without tokens', () => {
+    const cut = () => cutWindows([plainDocument('')], tokenizer, { tokens: 9, windowTokens: 4 }, 1);
+    expect(cut).toThrow(expect.objectContaining({ code: 'TEXT_EMPTY' }));
+  });
+});
+
+describe('writeWindows', () => {
+  const config = toyConfig();
+  const graph = () => buildInferenceGraph(config, randomWeights(config, 5));
+
+  it('begins with the mark, and draws each token as often as the model expects it', async () => {
+    const size = { tokens: 2400, windowTokens: 3 };
+    const windows = await writeWindows(graph(), config, size, 1);
+    expect(windows).toHaveLength(800);
+    const counts = new Float64Array(config.vocabSize);
+    for (const window of windows) {
+      expect([window.length, window[0]]).toEqual([3, config.eosTokenId]);
+      counts[window[1] as number] = (counts[window[1] as number] as number) + 1;
+    }
+    const session = await createSession(encodeOnnx(graph()));
+    const { logits } = await session.run(padRows([Uint32Array.of(config.eosTokenId, 0)], config).feeds);
+    await session.release();
+    const weights = Array.from(logits?.data as Float32Array, Math.exp);
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    weights.forEach((weight, token) => {
+      const p = weight / total;
+      // Five standard deviations of a count of 800 draws.
+      const tolerance = 5 * Math.sqrt(800 * p * (1 - p)) + 1;
+      expect(Math.abs((counts[token] as number) - 800 * p)).toBeLessThan(tolerance);
+    });
+  });
+
+  it('draws given all that it has written: the surprise of its texts is their entropy', async () => {
+    const size = { tokens: 60 * 64, windowTokens: 64 };
+    const windows = await writeWindows(graph(), config, size, 3);
+    const session = await createSession(encodeOnnx(graph()));
+    const { targets, feeds } = padRows(windows, config);
+    const results = await session.run(feeds);
+    await session.release();
+    const logits = results['logits'] as Tensor<'float32'>;
+    let excess = 0;
+    targets.forEach((target, position) => {
+      const scores = logits.data.subarray(position * config.vocabSize, (position + 1) * config.vocabSize);
+      const normalizer = Math.log(scores.reduce((sum, score) => sum + Math.exp(score), 0));
+      const entropy = scores.reduce((sum, score) => sum + Math.exp(score - normalizer) * (normalizer - score), 0);
+      excess += normalizer - (scores[Number(target)] as number) - entropy;
+    });
+    // Its deviation is about 1 nat over the root of 3,780 tokens; texts drawn from elsewhere in them exceed by 1 nat.
+    expect(Math.abs(excess / targets.length)).toBeLessThan(0.05);
+  });
+
+  it('writes the same for the same seed, and other texts for another', async () => {
+    const size = { tokens: 48, windowTokens: 16 };
+    const windows = await writeWindows(graph(), config, size, 3);
+    expect(await writeWindows(graph(), config, size, 3)).toEqual(windows);
+    expect(await writeWindows(graph(), config, size, 4)).not.toEqual(windows);
+  });
+});
