@@ -14,10 +14,13 @@ export {
   type CompressedModel,
   type CompressOptions,
   compressModel,
+  type RefinedVariant,
+  type RoundedVariant,
 } from './compression/compress-model.ts';
 export {
   defaultSchemes,
   type ProductBits,
+  type ProductException,
   type RoundingScheme,
   type VariantScheme,
 } from './compression/variant-schemes.ts';

@@ -1,25 +1,51 @@
 import { createHash } from 'node:crypto';
 import { IteraError, throwIfAborted } from '../core/errors.ts';
-import type { QuantizedMatrix } from '../core/quantized-matrix.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { variantSource } from '../models/variant-file.ts';
 import { type CompressedVariant, type VariantSource, variantMetadata } from '../models/variants.ts';
 import { type CalibrationFacts, type CalibrationOptions, readCalibration } from './calibration.ts';
 import { type CalibrationStatistics, gatherStatistics } from './calibration-statistics.ts';
+import type { RoundedProducts } from './rounded-weights.ts';
 import { encodeBaseline, encodeVariant, preparedForm, prepareGraph, roundProducts } from './variant-graph.ts';
 import { checkScheme, defaultSchemes, type VariantScheme } from './variant-schemes.ts';
 
 export interface CompressOptions {
   readonly variants: readonly CompressedVariant[];
-  /** Whole schemes in place of {@link defaultSchemes}; `mixed` needs one with `exceptions`. */
+  /** Whole schemes in place of {@link defaultSchemes}; `mixed` needs one with `exceptions`, or `refine`. */
   readonly schemes?: Readonly<Partial<Record<CompressedVariant, VariantScheme>>>;
   /** What rounding is fitted to, where a method needs it. */
   readonly calibration: Omit<CalibrationOptions, 'signal' | 'onProgress'>;
+  /**
+   * Changes what rounding gives before it is written: other matrices for its products, and weights trained for them.
+   * Undefined keeps everything.
+   */
+  readonly refine?: (rounded: RoundedVariant) => Promise<RefinedVariant | undefined>;
   /** Version of Itera-Lite, written into the files. */
   readonly version: string;
   readonly signal?: AbortSignal;
   readonly onStage?: (stage: string) => void;
   readonly onProgress?: (done: number, total: number) => void;
+}
+
+/** A variant whose products are rounded. */
+export interface RoundedVariant {
+  readonly variant: CompressedVariant;
+  readonly scheme: VariantScheme;
+  /** The rounded products, by name. */
+  readonly products: RoundedProducts;
+  /** What the products multiply, where that was gathered. */
+  readonly statistics?: CalibrationStatistics;
+}
+
+/** What a variant becomes. */
+export interface RefinedVariant {
+  readonly products: RoundedProducts;
+  /** In place of the model's: all that is not rounded is taken from here. */
+  readonly weights?: ModelFolder['weights'];
+  /** What is recorded in place of the scheme asked for; products must be in the same form. */
+  readonly scheme?: VariantScheme;
+  /** How it was refined, for `itera.json`. */
+  readonly facts: Readonly<Record<string, unknown>>;
 }
 
 /** A variant as it is to be written. */
@@ -28,10 +54,10 @@ export interface CompressedFile {
   readonly bytes: Uint8Array;
   readonly sha256: string;
   readonly scheme: VariantScheme;
-  /** The rounded products, by name. */
-  readonly products: ReadonlyMap<string, QuantizedMatrix>;
+  readonly products: RoundedProducts;
   /** Absent where nothing was fitted to a text. */
   readonly calibration?: CalibrationFacts;
+  readonly refinement?: Readonly<Record<string, unknown>>;
 }
 
 export interface CompressedModel {
@@ -60,12 +86,20 @@ export async function compressModel(folder: ModelFolder, options: CompressOption
     const fitted = scheme.rounding && scheme.rounding.method !== 'nearest' ? await calibrate(scheme) : undefined;
     onStage?.(`making ${variant}`);
     const prepared = prepareGraph(folder, scheme);
-    const products = scheme.rounding
+    const products: RoundedProducts = scheme.rounding
       ? roundProducts(prepared.graph, scheme.rounding, fitted?.statistics)
-      : new Map<string, QuantizedMatrix>();
-    const bytes = encodeVariant(prepared, scheme, products, variantMetadata(variant, source, version));
-    const sha256 = createHash('sha256').update(bytes).digest('hex');
-    files.push({ variant, bytes, sha256, scheme, products, ...(fitted && { calibration: fitted.facts }) });
+      : new Map();
+    const rounded = { variant, scheme, products, ...(fitted && { statistics: fitted.statistics }) };
+    const refined = scheme.rounding && (await options.refine?.(rounded));
+    const made = { scheme, products, ...refined };
+    const graph = refined?.weights ? prepareGraph({ ...folder, weights: refined.weights }, made.scheme) : prepared;
+    const bytes = encodeVariant(graph, made.scheme, made.products, variantMetadata(variant, source, version));
+    files.push({
+      ...{ variant, bytes, scheme: made.scheme, products: made.products },
+      sha256: createHash('sha256').update(bytes).digest('hex'),
+      ...(fitted && { calibration: fitted.facts }),
+      ...(refined && { refinement: refined.facts }),
+    });
     // Lets an interrupt be noticed between variants.
     await new Promise(setImmediate);
   }
@@ -73,12 +107,16 @@ export async function compressModel(folder: ModelFolder, options: CompressOption
   return { baselineBytes: encodeBaseline(folder).length, source, version, files };
 }
 
-function chooseSchemes({ variants, schemes = {} }: CompressOptions): ReadonlyMap<CompressedVariant, VariantScheme> {
+function chooseSchemes({
+  variants,
+  schemes = {},
+  refine,
+}: CompressOptions): ReadonlyMap<CompressedVariant, VariantScheme> {
   if (variants.length === 0) throw new IteraError('INVALID_ARGUMENT', 'Expected variants to make, got none.');
   const chosen = new Map(variants.map((variant) => [variant, schemes[variant] ?? defaultSchemes[variant]]));
   for (const [variant, scheme] of chosen) checkScheme(variant, scheme);
   const named = Object.keys(chosen.get('mixed')?.rounding?.exceptions ?? {}).filter((name) => !name.startsWith('*'));
-  if (chosen.has('mixed') && named.length === 0) {
+  if (chosen.has('mixed') && named.length === 0 && !refine) {
     const message = 'Expected the bits of each product for mixed, in exceptions of its scheme; got none.';
     throw new IteraError('INVALID_ARGUMENT', message);
   }

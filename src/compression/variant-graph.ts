@@ -37,11 +37,15 @@ export function prepareGraph({ config, weights }: GraphSource, scheme: VariantSc
 export const preparedForm = ({ rounding, experts }: VariantScheme): string =>
   `${experts} ${rounding?.centered ? 'centered' : 'plain'}`;
 
-/** Bits that a scheme stores a product in. */
-export function productBits({ bits, exceptions = {} }: RoundingScheme, name: string): ProductBits {
+/** Bits and block size that a scheme stores a product in. */
+export function productFormat(
+  { bits, blockSize, exceptions = {} }: RoundingScheme,
+  name: string,
+): { readonly bits: ProductBits; readonly blockSize: number } {
   const own = Object.hasOwn(exceptions, name) ? exceptions[name] : undefined;
   const [, alike] = Object.entries(exceptions).find(([key]) => isPattern(key) && name.endsWith(key.slice(1))) ?? [];
-  return own ?? alike ?? bits;
+  const chosen = own ?? alike ?? bits;
+  return typeof chosen === 'object' ? chosen : { bits: chosen, blockSize };
 }
 
 const isPattern = (key: string): boolean => key.startsWith('*');
@@ -61,12 +65,14 @@ export function roundProducts(
   checkExceptions(rounding, products);
   return new Map(
     products.flatMap((product): [string, QuantizedMatrix][] => {
-      const bits = productBits(rounding, product.name);
+      const { bits, blockSize } = productFormat(rounding, product.name);
       if (bits === 16) return [];
       const own = statistics?.get(product.name);
       const known =
         own && product.kind === 'embedding' ? own.map((part) => addLookup(part, rounding.lookupShare)) : own;
-      return [[product.name, quantizeProduct(product, { ...rounding, bits, scalePrecision: 'float16' }, known)]];
+      return [
+        [product.name, quantizeProduct(product, { ...rounding, bits, blockSize, scalePrecision: 'float16' }, known)],
+      ];
     }),
   );
 }

@@ -6,14 +6,17 @@ import type { RoundingMethod } from './matrix-quantization.ts';
 /** Bits that a product is stored in; 16 leaves it in half precision. */
 export type ProductBits = BitWidth | 16;
 
+/** How one product is rounded where it differs from the others. */
+export type ProductException = ProductBits | { readonly bits: ProductBits; readonly blockSize: number };
+
 /** How the stored products of a variant are rounded. */
 export interface RoundingScheme {
   readonly bits: ProductBits;
   /**
-   * Other bits for some products, by their name in `listStoredProducts`; a name that begins with `*` stands for all that
-   * end like it and have no entry of their own.
+   * Other bits, or bits and block size, for some products, by their name in `listStoredProducts`; a name that begins
+   * with `*` stands for all that end like it and have no entry of their own.
    */
-  readonly exceptions?: Readonly<Record<string, ProductBits>>;
+  readonly exceptions?: Readonly<Record<string, ProductException>>;
   /** Columns that share a scale: 16, 32, 64 or 128. */
   readonly blockSize: number;
   readonly symmetric: boolean;
@@ -68,20 +71,20 @@ export const defaultSchemes: Readonly<Record<CompressedVariant, VariantScheme>> 
 export function checkScheme(variant: CompressedVariant, { rounding }: VariantScheme): void {
   if (!rounding) return;
   const { bits, exceptions = {}, blockSize, method, lookupShare, accuracyLevel } = rounding;
+  const formats = Object.entries(exceptions).map(([name, own]) => {
+    return typeof own === 'object' ? { of: `${variant}, ${name},`, ...own } : { of: `${variant}, ${name},`, bits: own };
+  });
   const checks: readonly [string, unknown, readonly unknown[]][] = [
-    ['bits', bits, [2, 4, 8, 16]],
-    ...Object.entries(exceptions).map(([name, own]): [string, unknown, readonly unknown[]] => [
-      `bits of ${name}`,
-      own,
-      [2, 4, 8, 16],
+    ...[{ of: variant, bits, blockSize }, ...formats].flatMap((format): [string, unknown, readonly unknown[]][] => [
+      [`bits of ${format.of}`, format.bits, [2, 4, 8, 16]],
+      [`blockSize of ${format.of}`, 'blockSize' in format ? format.blockSize : blockSize, [16, 32, 64, 128]],
     ]),
-    ['blockSize', blockSize, [16, 32, 64, 128]],
-    ['method', method, ['nearest', 'search', 'error-feedback']],
-    ['accuracyLevel', accuracyLevel, [0, 4]],
+    [`method of ${variant}`, method, ['nearest', 'search', 'error-feedback']],
+    [`accuracyLevel of ${variant}`, accuracyLevel, [0, 4]],
   ];
   for (const [name, value, choices] of checks) {
     if (choices.includes(value)) continue;
-    const message = `Expected ${name} of ${variant} to be one of ${choices.join(', ')}, got ${String(value)}.`;
+    const message = `Expected ${name} to be one of ${choices.join(', ')}, got ${String(value)}.`;
     throw new IteraError('INVALID_ARGUMENT', message, { variant, [name]: value });
   }
   if (!(lookupShare >= 0 && Number.isFinite(lookupShare))) {

@@ -35,7 +35,7 @@ export async function writeVariants(
   const isOwn = resolve(outDir) === resolve(folder.dir);
   const itera = isOwn ? await readItera(outDir) : await prepareCopy(folder, source, outDir);
   for (const { variant, bytes } of files) await write(join(outDir, variantFiles[variant]), bytes);
-  const made = files.map(({ variant, bytes, sha256, scheme, calibration }): [CompressedVariant, VariantRecord] => [
+  const made = files.map(({ variant, bytes, sha256, scheme, ...rest }): [CompressedVariant, VariantRecord] => [
     variant,
     {
       file: variantFiles[variant],
@@ -43,7 +43,8 @@ export async function writeVariants(
       bytes: bytes.length,
       source,
       scheme: { ...scheme },
-      ...(calibration && { calibration: { ...calibration } }),
+      ...(rest.calibration && { calibration: { ...rest.calibration } }),
+      ...(rest.refinement && { refinement: rest.refinement }),
       iteraLite: version,
     },
   ]);

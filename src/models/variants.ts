@@ -35,6 +35,8 @@ export interface VariantRecord {
   readonly scheme: Readonly<Record<string, unknown>>;
   /** The text that its rounding was fitted to; absent if it was fitted to none. */
   readonly calibration?: Readonly<Record<string, unknown>>;
+  /** How what rounding gave was changed afterwards, such as by training; absent if it was not. */
+  readonly refinement?: Readonly<Record<string, unknown>>;
   /** Version of Itera-Lite that made it. */
   readonly iteraLite: string;
   /** What was measured of it when it was made. */

@@ -108,8 +108,14 @@ describe('compressModel', () => {
   });
 
   it('gives single products other bits', async () => {
-    const exceptions = { 'model.embed_tokens.weight': 8, '*.router.layer.weight': 16, '*in_proj.weight': 2 } as const;
+    const exceptions = {
+      'model.embed_tokens.weight': 8,
+      '*.router.layer.weight': 16,
+      '*in_proj.weight': { bits: 2, blockSize: 16 },
+    } as const;
     const [file] = await compress({ variants: ['mixed'], schemes: { mixed: rounding({ exceptions, blockSize: 32 }) } });
+    expect(file?.products.get('model.layers.0.mamba.in_proj.weight')?.blockSize).toBe(16);
+    expect(file?.products.get('model.layers.0.mamba.out_proj.weight')?.blockSize).toBe(32);
     const bits = new Map([...(file?.products ?? [])].map(([name, matrix]) => [name, matrix.bits]));
     expect(bits.get('model.embed_tokens.weight')).toBe(8);
     expect(bits.get('model.layers.0.mamba.in_proj.weight')).toBe(2);
@@ -118,6 +124,28 @@ describe('compressModel', () => {
     const [difference = 0] = await differences([file?.bytes as Uint8Array]);
     expect(difference).toBeGreaterThan(0);
     expect(Number.isFinite(difference)).toBe(true);
+  });
+
+  it('writes what a refinement makes of it, from the weights that it gives', async () => {
+    const name = 'model.embed_tokens.weight';
+    const zeros = new Map(folder.weights);
+    for (const [key, weight] of folder.weights) {
+      if (key === 'model.norm.weight') zeros.set(key, { ...weight, data: weight.data.map(() => 0) });
+    }
+    const asked: string[] = [];
+    const [file] = await compress({
+      variants: ['fp16', 'mixed'],
+      refine: async ({ variant, products, statistics }) => {
+        asked.push(`${variant} ${products.get(name)?.bits} ${statistics?.has(name)}`);
+        return { products, weights: zeros, facts: { trained: 3 } };
+      },
+    }).then((files) => files.slice(1));
+    // Nothing was rounded in fp16, and there was nothing to refine.
+    expect(asked).toEqual(['mixed 4 true']);
+    expect(file?.refinement).toEqual({ trained: 3 });
+    const { graph } = decodeOnnx(file?.bytes as Uint8Array);
+    const norm = graph.initializers.find((value) => value.name.startsWith('model.norm.weight'));
+    expect(norm?.constant?.data.every((value) => value === 0)).toBe(true);
   });
 
   it('takes fused experts too', async () => {
