@@ -41,7 +41,7 @@ export interface TuningOptions extends RoundedWeightsOptions {
   readonly onValidation?: (points: readonly ValidationPoint[]) => void;
 }
 
-/** Parts of the recipe that {@link tuningRecipe} would choose otherwise. */
+/** Parts of the recipe that `tuningRecipe` would choose otherwise. */
 export type TuningChoices = Partial<
   Pick<Recipe, 'steps' | 'learningRate' | 'batchSize' | 'sequenceLength' | 'seed' | 'validationDocuments'>
 >;
@@ -115,7 +115,7 @@ export async function tuneRoundedWeights(
  * The recipe of {@link tuneRoundedWeights}: learning from the unrounded model alone, at a rate far below that of training,
  * without weight decay, which would pull weights over the edges between levels.
  */
-export function tuningRecipe(
+function tuningRecipe(
   teacher: string,
   texts: readonly { readonly dataset: string; readonly weight: number }[],
   { validationDocuments = 60, ...choices }: TuningChoices = {},

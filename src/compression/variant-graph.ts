@@ -38,7 +38,7 @@ export const preparedForm = ({ rounding, experts }: VariantScheme): string =>
   `${experts} ${rounding?.centered ? 'centered' : 'plain'}`;
 
 /** Bits and block size that a scheme stores a product in. */
-export function productFormat(
+function productFormat(
   { bits, blockSize, exceptions = {} }: RoundingScheme,
   name: string,
 ): { readonly bits: ProductBits; readonly blockSize: number } {

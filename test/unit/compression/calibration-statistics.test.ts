@@ -61,7 +61,8 @@ describe('gatherStatistics', () => {
     }
     prepared.graph.output('mixing', prepared.experts[1]?.mixing as StoredProduct['inputs'][number]);
     const session = await createSession(encodeOnnx(prepared.graph));
-    const join = (a: Float32Array, b: Tensor | undefined) => Float32Array.from([...a, ...(b?.data as Float32Array)]);
+    const join = (a: Float32Array, b: Tensor | undefined) =>
+      Float32Array.from([...a, ...((b?.data ?? []) as Float32Array)]);
     for (const window of windows) {
       const results = await session.run(padRows([window], config).feeds);
       for (const name of wanted) inputs.set(name, join(inputs.get(name) ?? new Float32Array(0), results[name]));

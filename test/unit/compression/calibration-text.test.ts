@@ -63,6 +63,15 @@ describe('writeWindows', () => {
     });
   });
 
+  it('begins with any token, each as often, if asked to', async () => {
+    const size = { tokens: 2900 * 2, windowTokens: 2 };
+    const windows = await writeWindows(graph(), config, size, 1, { anyBeginning: true });
+    const counts = new Float64Array(config.vocabSize);
+    for (const [, first] of windows) counts[first as number] = (counts[first as number] as number) + 1;
+    // 100 of each of the 29 tokens, five standard deviations of about 10 more or less.
+    for (const count of counts) expect(Math.abs(count - 100)).toBeLessThan(50);
+  });
+
   it('draws given all that it has written: the surprise of its texts is their entropy', async () => {
     const size = { tokens: 60 * 64, windowTokens: 64 };
     const windows = await writeWindows(graph(), config, size, 3);

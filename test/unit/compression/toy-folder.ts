@@ -8,13 +8,13 @@ import { randomWeights } from '../../parity/random-weights.ts';
 import { toyConfig } from '../../parity/toy-config.ts';
 
 /** A few of this project's stories. */
-export async function toyStories(): Promise<readonly TextDocument[]> {
+async function toyStories(): Promise<readonly TextDocument[]> {
   const text = await readFile(new URL('../../../texts/stories/test.txt', import.meta.url), 'utf8');
   return splitDocuments(text, 'endoftext').slice(0, 12);
 }
 
 /** The configuration that the toy folders have unless told otherwise: mamba and attention, with experts. */
-export const folderConfig = toyConfig({
+const folderConfig = toyConfig({
   vocabSize: 270,
   layersBlockType: ['mamba', 'attention'],
   hiddenSize: 32,
