@@ -19,7 +19,7 @@ export interface CalibrationOptions {
   readonly dataDir?: string;
   /** Tokens in all, about. Default 32768. */
   readonly tokens?: number;
-  /** Tokens in a window, at most. Default 256. */
+  /** Tokens in a window, at most. Default 256, of text that the model writes 128: more beginnings, more variety. */
   readonly windowTokens?: number;
   readonly seed: number;
   readonly signal?: AbortSignal;
@@ -45,7 +45,7 @@ export interface CalibrationFacts {
 
 export const defaultCalibrationTokens = 32_768;
 
-const defaultWindowTokens = 256;
+const defaultWindowTokens = { read: 256, written: 128 } as const;
 
 /** Documents held at once to draw windows from; enough for the default number of tokens of any text. */
 const drawnDocuments = 4096;
@@ -61,10 +61,12 @@ export async function readCalibration(
   options: CalibrationOptions,
 ): Promise<CalibrationText> {
   const { texts = [], seed, signal, onProgress } = options;
-  const { tokens = defaultCalibrationTokens, windowTokens = defaultWindowTokens } = options;
+  const usualWindow = texts.length === 0 ? defaultWindowTokens.written : defaultWindowTokens.read;
+  const { tokens = defaultCalibrationTokens, windowTokens = usualWindow } = options;
   const size = { tokens, windowTokens };
   if (texts.length === 0) {
     const windows = await writeWindows(buildInferenceGraph(model.config, model.weights), model.config, size, seed, {
+      anyBeginning: true,
       ...(signal && { signal }),
       ...(onProgress && { onProgress }),
     });

@@ -13,6 +13,11 @@ import type { CalibrationSize } from './calibration-text.ts';
 const rowsAtOnce = 32;
 
 export interface WritingOptions extends SessionOptions {
+  /**
+   * Whether the first token of each text is drawn from the whole vocabulary, each as likely: what a model was trained on
+   * rarely then comes up more often than the model itself would have it. Default false.
+   */
+  readonly anyBeginning?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (doneTokens: number, totalTokens: number) => void;
 }
@@ -32,7 +37,7 @@ export async function writeWindows(
   seed: number,
   options: WritingOptions = {},
 ): Promise<readonly Uint32Array[]> {
-  const { signal, onProgress, ...sessionOptions } = options;
+  const { anyBeginning = false, signal, onProgress, ...sessionOptions } = options;
   const random = createRandom(seed, 12);
   const windows = Array.from({ length: Math.ceil(tokens / windowTokens) }, () =>
     new Uint32Array(windowTokens).fill(config.eosTokenId),
@@ -46,11 +51,10 @@ export async function writeWindows(
         throwIfAborted(signal);
         const results = await session.run({ ...states, ...feedsOf(rows, at) });
         const { data } = results['logits'] as Tensor<'float32'>;
+        const isFree = anyBeginning && at === 1;
         rows.forEach((row, index) => {
-          row[at] = drawToken(
-            data.subarray(index * config.vocabSize, (index + 1) * config.vocabSize),
-            random.uniform(),
-          );
+          const logits = data.subarray(index * config.vocabSize, (index + 1) * config.vocabSize);
+          row[at] = isFree ? random.integer(config.vocabSize) : drawToken(logits, random.uniform());
         });
         states = Object.fromEntries(stateShapes(config).map(({ past, present }) => [past, results[present] as Tensor]));
         onProgress?.(from * windowTokens + rows.length * (at + 1), windows.length * windowTokens);
