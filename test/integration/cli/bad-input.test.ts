@@ -43,7 +43,7 @@ afterAll(() => rm(dir, { recursive: true }));
 
 describe('bad input exits with 1 and its code on stderr, nothing on stdout', () => {
   it.each<[line: string, says: RegExp]>([
-    ['generate Once --model nowhere', /^FILE_NOT_FOUND: .*\(itera-lite-micro\), got "nowhere"\.$/],
+    ['generate Once --model nowhere', /^FILE_NOT_FOUND: .*\(itera-lite-micro, .*\), got "nowhere"\.$/],
     ['generate Once --model DIR/no-model', /^MODEL_INVALID: .*lacks config\.json/],
     ['generate Once --model DIR/cut', /^WEIGHTS_INVALID: .*cut/],
     ['run --model DIR/nan --out DIR/report', /^WEIGHTS_INVALID: .*NaN/],
