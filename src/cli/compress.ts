@@ -1,10 +1,16 @@
 import { cpus } from 'node:os';
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { defaultBudgetNats } from '../compression/bit-choice.ts';
 import { defaultCalibrationTokens } from '../compression/calibration.ts';
 import { type CompressedModel, compressModel } from '../compression/compress-model.ts';
 import type { RoundingMethod } from '../compression/matrix-quantization.ts';
-import { measureVariants, type VariantMeasurements } from '../compression/variant-measurement.ts';
+import {
+  measureVariants,
+  type VariantMeasurementOptions,
+  type VariantMeasurements,
+} from '../compression/variant-measurement.ts';
+import { raiseFailed } from '../compression/variant-raising.ts';
 import { defaultSchemes, type RoundingScheme, type VariantScheme } from '../compression/variant-schemes.ts';
 import { recordVariantMeasurements, writeVariants } from '../compression/write-variants-file.ts';
 import { IteraError } from '../core/errors.ts';
@@ -14,14 +20,14 @@ import { distinctDatasets } from '../evaluation/dataset-quality.ts';
 import { type DegradationBounds, defaultBounds, parseDegradationBounds } from '../evaluation/degradation-bounds.ts';
 import { type GateVerdict, judgeVariants, passesGate } from '../evaluation/gate.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
-import { type CompressedVariant, compressedVariants } from '../models/variants.ts';
+import { type CompressedVariant, compressedVariants, isCompressed } from '../models/variants.ts';
 import { terminalTable } from '../report/terminal-table.ts';
 import { variantTable } from '../report/variants.ts';
 import { defaultModel, openModel } from '../runtime/load-model-file.ts';
 import { modelName } from '../validation/model-facts.ts';
 import { describeProvenance } from '../validation/provenance.ts';
 import { interruptSignal } from './interrupt.ts';
-import { collect, parseChoice, parseCount, parseSeed, parseThreads } from './options.ts';
+import { collect, parseChoice, parseCount, parseNumber, parseSeed, parseThreads } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress, type Progress } from './progress.ts';
@@ -35,6 +41,8 @@ interface CompressCommandOptions {
   readonly symmetric?: boolean;
   readonly asymmetric?: boolean;
   readonly method?: RoundingMethod;
+  readonly budget: number;
+  readonly raise: boolean;
   readonly out?: string;
   readonly dataset?: readonly string[];
   readonly split: Split;
@@ -45,9 +53,6 @@ interface CompressCommandOptions {
   readonly json?: boolean;
 }
 
-/** What is made by default: what needs no bits chosen for each product. */
-const uniformVariants = compressedVariants.filter((variant) => variant !== 'mixed');
-
 /** Measured on unless told otherwise: they come with the package, and no model was trained on them. */
 const defaultDatasets = ['stories', 'articles'] as const;
 
@@ -56,7 +61,7 @@ export function compressCommand(): Command {
   return new Command('compress')
     .option('--model <dir>', 'model folder, or name of a bundled model', defaultModel)
     .addOption(
-      new Option('--variant <name>', `form to make, repeatable: ${uniformVariants.join(', ')} or all`)
+      new Option('--variant <name>', `form to make, repeatable: ${compressedVariants.join(', ')} or all`)
         .argParser(collect)
         .default(undefined, 'all'),
     )
@@ -80,6 +85,13 @@ export function compressCommand(): Command {
         'error-feedback',
       ]),
     )
+    .option(
+      '--budget <nats>',
+      'divergence that the bits of mixed may cost, as predicted, in nats per token',
+      parseNumber,
+      defaultBudgetNats,
+    )
+    .option('--no-raise', 'do not give more bits to a variant that fails its gate')
     .option('--out <dir>', "folder to write, with a copy of the model (default: the model's own)")
     .option(
       '--dataset <name|file>',
@@ -102,7 +114,8 @@ export function compressCommand(): Command {
         '  itera-lite compress --out small --variant int8 --variant int4 --max-degradation int8=1,int4=5\n\n' +
         'Files go to <folder>/onnx/, under the names that transformers.js looks for; itera.json keeps how they were made\n' +
         'and what was measured. generate --variant runs them. The exit code is 3 if the upper end of the interval of a\n' +
-        "variant's rise of perplexity is beyond what is allowed; the files are written all the same.\n" +
+        "variant's rise of perplexity is beyond what is allowed; the files are written all the same. Before that, its most\n" +
+        'sensitive matrices are given more bits, until it passes or no more can be given.\n' +
         'docs/compression.md explains methods and variants.',
     )
     .action(compress);
@@ -129,6 +142,8 @@ async function compress(options: CompressCommandOptions): Promise<void> {
         ...(dataDir && { dataDir }),
       },
       version: packageVersion,
+      budgetNats: options.budget,
+      threads,
       signal,
       onStage: (stage) => progress.note(stage),
       onProgress: (done, total) => {
@@ -137,17 +152,41 @@ async function compress(options: CompressCommandOptions): Promise<void> {
       },
     });
     progress.end();
-    const written = await writeVariants(folder, compressed, options.out);
+    let written = await writeVariants(folder, compressed, options.out);
     noteFiles(progress, written.dir, compressed);
-    const measured = await measureVariants(written, modelName(written), variants, {
+    const measurement: VariantMeasurementOptions = {
       datasets,
       split: options.split,
       ...(dataDir && { dataDir }),
       ...{ seed, threads, signal },
       onProgress: (dataset, { documents, tokens }) =>
         progress.count(`comparing on ${dataset}: ${documents} documents, ${tokens} tokens`),
-    });
-    progress.end();
+    };
+    const measure = async (): Promise<VariantMeasurements> => {
+      const found = await measureVariants(written, modelName(written), variants, measurement);
+      progress.end();
+      return found;
+    };
+    let measured = await measure();
+    if (options.raise) {
+      const verdicts = judgeVariants(measured.records, bounds, { variants });
+      const onStage = (stage: string): void => {
+        progress.end();
+        progress.note(stage);
+      };
+      const raised = await raiseFailed(
+        written,
+        modelName(written),
+        compressed,
+        { verdicts, bounds },
+        { ...measurement, onStage },
+      );
+      if (raised.length > 0) {
+        written = await writeVariants(folder, { ...compressed, files: raised }, options.out);
+        noteFiles(progress, written.dir, { ...compressed, files: raised });
+        measured = await measure();
+      }
+    }
     await recordVariantMeasurements(written.dir, variants, measured.records);
     const verdicts = judgeVariants(measured.records, bounds, { variants });
     process.stdout.write(
@@ -163,10 +202,10 @@ async function compress(options: CompressCommandOptions): Promise<void> {
 }
 
 function chooseVariants(names: readonly string[] = ['all']): readonly CompressedVariant[] {
-  const chosen = new Set(names.flatMap((name) => (name === 'all' ? uniformVariants : [name])));
-  const unknown = [...chosen].find((name) => !uniformVariants.some((variant) => variant === name));
+  const chosen = new Set(names.flatMap((name): readonly string[] => (name === 'all' ? compressedVariants : [name])));
+  const unknown = [...chosen].find((name) => !isCompressed(name));
   if (unknown !== undefined) {
-    const message = `Expected --variant ${uniformVariants.join(', ')} or all, got ${JSON.stringify(unknown)}.`;
+    const message = `Expected --variant ${compressedVariants.join(', ')} or all, got ${JSON.stringify(unknown)}.`;
     throw new IteraError('INVALID_ARGUMENT', message, { variant: unknown });
   }
   return compressedVariants.filter((variant) => chosen.has(variant));

@@ -3,6 +3,7 @@ import { IteraError, throwIfAborted } from '../core/errors.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { variantSource } from '../models/variant-file.ts';
 import { type CompressedVariant, type VariantSource, variantMetadata } from '../models/variants.ts';
+import { type BitChoice, chooseBits, type FittedText } from './bit-choice.ts';
 import { type CalibrationFacts, type CalibrationOptions, readCalibration } from './calibration.ts';
 import { type CalibrationStatistics, gatherStatistics } from './calibration-statistics.ts';
 import type { RoundedProducts } from './rounded-weights.ts';
@@ -11,10 +12,14 @@ import { checkScheme, defaultSchemes, type VariantScheme } from './variant-schem
 
 export interface CompressOptions {
   readonly variants: readonly CompressedVariant[];
-  /** Whole schemes in place of {@link defaultSchemes}; `mixed` needs one with `exceptions`, or `refine`. */
+  /** Whole schemes in place of {@link defaultSchemes}; one for `mixed` that names products decides their bits. */
   readonly schemes?: Readonly<Partial<Record<CompressedVariant, VariantScheme>>>;
   /** What rounding is fitted to, where a method needs it. */
   readonly calibration: Omit<CalibrationOptions, 'signal' | 'onProgress'>;
+  /** What the bits of `mixed` may cost, predicted nats per token; see {@link chooseBits}. */
+  readonly budgetNats?: number;
+  /** Of the measurements that bits are chosen by. */
+  readonly threads?: number;
   /**
    * Changes what rounding gives before it is written: other matrices for its products, and weights trained for them.
    * Undefined keeps everything.
@@ -61,6 +66,8 @@ export interface CompressedFile {
 }
 
 export interface CompressedModel {
+  /** What the rounding of a variant was fitted to: for raising its bits. Reads or writes the text if nothing has yet. */
+  readonly fit: (scheme: VariantScheme) => Promise<FittedText>;
   /** Size of the ONNX file of the same model in float32, which the variants' sizes are compared with. */
   readonly baselineBytes: number;
   readonly source: VariantSource;
@@ -71,8 +78,8 @@ export interface CompressedModel {
 /**
  * Makes compressed variants of a model. Equal folders, schemes and calibration texts give equal bytes.
  *
- * @throws {@link IteraError} `INVALID_ARGUMENT` for no variants, `mixed` without bits, or a scheme that is not allowed,
- *   before anything is computed, and for weights that a format cannot hold; what {@link readCalibration} throws;
+ * @throws {@link IteraError} `INVALID_ARGUMENT` for no variants or a scheme that is not allowed, before anything is
+ *   computed, and for weights that a format cannot hold or a budget that no bits keep; what {@link readCalibration} throws;
  *   `RUNTIME_FAILED`, `ABORTED`.
  */
 export async function compressModel(folder: ModelFolder, options: CompressOptions): Promise<CompressedModel> {
@@ -83,48 +90,62 @@ export async function compressModel(folder: ModelFolder, options: CompressOption
   const files: CompressedFile[] = [];
   for (const [variant, scheme] of schemes) {
     throwIfAborted(signal);
-    const fitted = scheme.rounding && scheme.rounding.method !== 'nearest' ? await calibrate(scheme) : undefined;
+    const chosen = variant === 'mixed' && !namesProducts(scheme);
+    const isFitted = scheme.rounding && (chosen || scheme.rounding.method !== 'nearest');
+    const fitted = isFitted ? await calibrate(scheme) : undefined;
+    const choice = chosen && fitted ? await choose(folder, scheme, fitted, options) : undefined;
     onStage?.(`making ${variant}`);
     const prepared = prepareGraph(folder, scheme);
     const products: RoundedProducts = scheme.rounding
-      ? roundProducts(prepared.graph, scheme.rounding, fitted?.statistics)
+      ? (choice?.products ?? roundProducts(prepared.graph, scheme.rounding, fitted?.statistics))
       : new Map();
-    const rounded = { variant, scheme, products, ...(fitted && { statistics: fitted.statistics }) };
+    const statistics = fitted && { statistics: fitted.statistics };
+    const rounded = { variant, scheme: choice?.scheme ?? scheme, products, ...statistics };
     const refined = scheme.rounding && (await options.refine?.(rounded));
-    const made = { scheme, products, ...refined };
+    const made = { ...rounded, ...refined };
+    const facts = { ...choice?.facts, ...refined?.facts };
     const graph = refined?.weights ? prepareGraph({ ...folder, weights: refined.weights }, made.scheme) : prepared;
     const bytes = encodeVariant(graph, made.scheme, made.products, variantMetadata(variant, source, version));
     files.push({
       ...{ variant, bytes, scheme: made.scheme, products: made.products },
       sha256: createHash('sha256').update(bytes).digest('hex'),
       ...(fitted && { calibration: fitted.facts }),
-      ...(refined && { refinement: refined.facts }),
+      ...(Object.keys(facts).length > 0 && { refinement: facts }),
     });
     // Lets an interrupt be noticed between variants.
     await new Promise(setImmediate);
   }
   throwIfAborted(signal);
-  return { baselineBytes: encodeBaseline(folder).length, source, version, files };
+  return { baselineBytes: encodeBaseline(folder).length, source, version, files, fit: calibrate };
 }
 
-function chooseSchemes({
-  variants,
-  schemes = {},
-  refine,
-}: CompressOptions): ReadonlyMap<CompressedVariant, VariantScheme> {
+function chooseSchemes({ variants, schemes = {} }: CompressOptions): ReadonlyMap<CompressedVariant, VariantScheme> {
   if (variants.length === 0) throw new IteraError('INVALID_ARGUMENT', 'Expected variants to make, got none.');
   const chosen = new Map(variants.map((variant) => [variant, schemes[variant] ?? defaultSchemes[variant]]));
   for (const [variant, scheme] of chosen) checkScheme(variant, scheme);
-  const named = Object.keys(chosen.get('mixed')?.rounding?.exceptions ?? {}).filter((name) => !name.startsWith('*'));
-  if (chosen.has('mixed') && named.length === 0 && !refine) {
-    const message = 'Expected the bits of each product for mixed, in exceptions of its scheme; got none.';
-    throw new IteraError('INVALID_ARGUMENT', message);
-  }
   return chosen;
 }
 
-interface Fitting {
-  readonly statistics: CalibrationStatistics;
+/** Whether a scheme says itself how single products are stored. */
+const namesProducts = ({ rounding }: VariantScheme): boolean =>
+  Object.keys(rounding?.exceptions ?? {}).some((name) => !name.startsWith('*'));
+
+function choose(
+  folder: ModelFolder,
+  scheme: VariantScheme,
+  fitted: FittedText,
+  { budgetNats, threads, signal, onStage, onProgress }: CompressOptions,
+): Promise<BitChoice> {
+  onStage?.('measuring what rounding each matrix costs');
+  return chooseBits(folder, scheme as Parameters<typeof chooseBits>[1], fitted, {
+    ...(budgetNats !== undefined && { budgetNats }),
+    ...(threads !== undefined && { threads }),
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress }),
+  });
+}
+
+interface Fitting extends FittedText {
   readonly facts: CalibrationFacts;
 }
 
@@ -148,7 +169,7 @@ function createCalibration(
     onStage?.('gathering what its products multiply');
     const { graph, experts } = prepareGraph(folder, scheme);
     const statistics = await gatherStatistics(graph, experts, folder.config, text.windows, follow);
-    const fitting = { statistics, facts: text.facts };
+    const fitting = { statistics, windows: text.windows, facts: text.facts };
     gathered.set(form, fitting);
     return fitting;
   };

@@ -1,5 +1,5 @@
 import { IteraError } from '../core/errors.ts';
-import type { QuantizedMatrix } from '../core/quantized-matrix.ts';
+import type { BitWidth, QuantizedMatrix } from '../core/quantized-matrix.ts';
 import type { Graph } from '../graph/graph.ts';
 import { centerEmbedding } from '../graph/passes/center-embedding.ts';
 import { computeFloat16 } from '../graph/passes/compute-float16.ts';
@@ -66,15 +66,28 @@ export function roundProducts(
   return new Map(
     products.flatMap((product): [string, QuantizedMatrix][] => {
       const { bits, blockSize } = productFormat(rounding, product.name);
-      if (bits === 16) return [];
-      const own = statistics?.get(product.name);
-      const known =
-        own && product.kind === 'embedding' ? own.map((part) => addLookup(part, rounding.lookupShare)) : own;
-      return [
-        [product.name, quantizeProduct(product, { ...rounding, bits, blockSize, scalePrecision: 'float16' }, known)],
-      ];
+      const matrix = bits !== 16 && roundProduct(product, rounding, { bits, blockSize }, statistics);
+      return matrix ? [[product.name, matrix]] : [];
     }),
   );
+}
+
+/**
+ * Rounds one product to given bits and blocks, otherwise as a scheme says.
+ *
+ * @returns Undefined for a product that keeps 16 bits in the scheme.
+ * @throws {@link IteraError} what `quantizeMatrix` throws.
+ */
+export function roundProduct(
+  product: StoredProduct,
+  rounding: RoundingScheme,
+  format: { readonly bits: BitWidth; readonly blockSize: number },
+  statistics?: CalibrationStatistics,
+): QuantizedMatrix | undefined {
+  if (productFormat(rounding, product.name).bits === 16) return undefined;
+  const own = statistics?.get(product.name);
+  const known = own && product.kind === 'embedding' ? own.map((part) => addLookup(part, rounding.lookupShare)) : own;
+  return quantizeProduct(product, { ...rounding, ...format, scalePrecision: 'float16' }, known);
 }
 
 /**

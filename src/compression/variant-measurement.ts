@@ -2,11 +2,14 @@ import { type MeasurementRecord, recordId } from '../core/measurement.ts';
 import type { Split } from '../data/dataset-registry.ts';
 import { compareDataset } from '../evaluation/dataset-comparison.ts';
 import { defaultWindow } from '../evaluation/dataset-quality.ts';
+import type { DegradationBounds } from '../evaluation/degradation-bounds.ts';
+import { type GateVerdict, judgeVariants, passesGate } from '../evaluation/gate.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { readVariant } from '../models/variant-file.ts';
 import type { CompressedVariant } from '../models/variants.ts';
 import { createLogitComparer } from '../runtime/logit-comparer.ts';
 import { createModelTokenizer } from '../runtime/model.ts';
+import type { RaisedMeasurement } from './bit-raising.ts';
 import { encodeBaseline } from './variant-graph.ts';
 
 export interface VariantMeasurementOptions {
@@ -42,12 +45,21 @@ export async function measureVariants(
   variants: readonly CompressedVariant[],
   options: VariantMeasurementOptions,
 ): Promise<VariantMeasurements> {
-  const { datasets, threads, signal, onProgress, ...text } = options;
-  const baseline = { name: 'fp32', model: encodeBaseline(folder) };
+  const { signal } = options;
   const candidates = [];
   for (const variant of variants) {
     candidates.push({ name: variant, model: await readVariant(folder, variant, signal ? { signal } : {}) });
   }
+  return compareFiles(folder, name, candidates, options);
+}
+
+async function compareFiles(
+  folder: ModelFolder,
+  name: string,
+  candidates: readonly { readonly name: string; readonly model: Uint8Array }[],
+  { datasets, threads, signal, onProgress, ...text }: VariantMeasurementOptions,
+): Promise<VariantMeasurements> {
+  const baseline = { name: 'fp32', model: encodeBaseline(folder) };
   const records = [baseline, ...candidates].map(({ name: variant, model }) => sizeRecord(name, variant, model.length));
   const hashes: Record<string, string> = {};
   const tokenizer = createModelTokenizer(folder);
@@ -71,6 +83,30 @@ export async function measureVariants(
     await comparer.release();
   }
   return { records, hashes };
+}
+
+/**
+ * Judges the bytes of one variant as {@link measureVariants} and the gate would, on all datasets: the one where it does
+ * worst decides.
+ *
+ * @throws {@link IteraError} as {@link measureVariants}.
+ */
+export async function judgeCandidate(
+  folder: ModelFolder,
+  name: string,
+  { variant, bytes }: { readonly variant: CompressedVariant; readonly bytes: Uint8Array },
+  bounds: DegradationBounds,
+  options: VariantMeasurementOptions,
+): Promise<RaisedMeasurement> {
+  const { records } = await compareFiles(folder, name, [{ name: variant, model: bytes }], options);
+  const verdicts = judgeVariants(records, bounds, { variants: [variant] });
+  const upper = ({ interval }: GateVerdict): number => interval?.[1] ?? Number.POSITIVE_INFINITY;
+  const [worst] = verdicts.toSorted((a, b) => upper(b) - upper(a));
+  return {
+    passed: passesGate(verdicts),
+    ...(worst?.ratio !== undefined && { ratio: worst.ratio }),
+    ...(worst?.interval && { upper: worst.interval[1] }),
+  };
 }
 
 function sizeRecord(name: string, variant: string, bytes: number): MeasurementRecord {

@@ -126,6 +126,35 @@ describe('compressModel', () => {
     expect(Number.isFinite(difference)).toBe(true);
   });
 
+  it('chooses the bits of mixed within a budget, and says what it measured', async () => {
+    const mixed = async (budgetNats: number) =>
+      (await compress({ variants: ['mixed'], budgetNats }))[0] as CompressedFile;
+    const [loose, tight] = [await mixed(0.3), await mixed(0.003)];
+    expect(loose.bytes.length).toBeLessThan(tight.bytes.length);
+    for (const [file, budgetNats] of [
+      [loose, 0.3],
+      [tight, 0.003],
+    ] as const) {
+      const { predictedNats, productBytes, sensitivity } = file.refinement as Record<string, unknown>;
+      expect(file.refinement).toMatchObject({ budgetNats });
+      expect(predictedNats).toBeLessThanOrEqual(budgetNats);
+      expect(productBytes).toBeLessThan(file.bytes.length);
+      const table = (sensitivity as { divergenceNats: Record<string, Record<string, number>> }).divergenceNats;
+      expect([...file.products.keys()].sort()).toEqual(Object.keys(table).sort());
+      const sum = [...file.products].reduce(
+        (total, [name, { bits, blockSize }]) => total + (table[name]?.[`${bits}x${blockSize}`] as number),
+        0,
+      );
+      expect(sum).toBeCloseTo(predictedNats as number, 10);
+      const { exceptions } = file.scheme.rounding as RoundingScheme;
+      expect(exceptions?.['model.embed_tokens.weight']).toEqual(
+        (({ bits, blockSize }) => ({ bits, blockSize }))(file.products.get('model.embed_tokens.weight') as never),
+      );
+    }
+    const [rough = 0, fine = 0] = await differences([loose.bytes, tight.bytes]);
+    expect(fine).toBeLessThan(rough);
+  });
+
   it('writes what a refinement makes of it, from the weights that it gives', async () => {
     const name = 'model.embed_tokens.weight';
     const zeros = new Map(folder.weights);
@@ -134,14 +163,14 @@ describe('compressModel', () => {
     }
     const asked: string[] = [];
     const [file] = await compress({
-      variants: ['fp16', 'mixed'],
+      variants: ['fp16', 'int4'],
       refine: async ({ variant, products, statistics }) => {
         asked.push(`${variant} ${products.get(name)?.bits} ${statistics?.has(name)}`);
         return { products, weights: zeros, facts: { trained: 3 } };
       },
     }).then((files) => files.slice(1));
     // Nothing was rounded in fp16, and there was nothing to refine.
-    expect(asked).toEqual(['mixed 4 true']);
+    expect(asked).toEqual(['int4 4 true']);
     expect(file?.refinement).toEqual({ trained: 3 });
     const { graph } = decodeOnnx(file?.bytes as Uint8Array);
     const norm = graph.initializers.find((value) => value.name.startsWith('model.norm.weight'));
@@ -161,7 +190,7 @@ describe('compressModel', () => {
 
   it.each<[string, Partial<CompressOptions>, RegExp]>([
     ['no variants', { variants: [] }, /got none/],
-    ['mixed without bits', { variants: ['mixed'] }, /bits of each product/],
+    ['a budget that no bits keep', { variants: ['mixed'], budgetNats: 0 }, /budget of at least/],
     ['blocks of 24', { schemes: { int4: rounding({ blockSize: 24 }) } }, /blockSize of int4.*16, 32, 64, 128, got 24/],
     ['3 bits', { schemes: { int4: rounding({ bits: 3 as 4 }) } }, /bits of int4.*got 3/],
     ['bits for no product', { schemes: { int4: rounding({ exceptions: { lost: 8 } }) } }, /some for lost/],
