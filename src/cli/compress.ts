@@ -18,9 +18,9 @@ import { openDataset } from '../data/dataset-files.ts';
 import { type Split, splits } from '../data/dataset-registry.ts';
 import { distinctDatasets } from '../evaluation/dataset-quality.ts';
 import { type DegradationBounds, defaultBounds, parseDegradationBounds } from '../evaluation/degradation-bounds.ts';
-import { type GateVerdict, judgeVariants, passesGate } from '../evaluation/gate.ts';
+import { judgeVariants } from '../evaluation/gate.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
-import { type CompressedVariant, compressedVariants, isCompressed } from '../models/variants.ts';
+import { type CompressedVariant, compressedVariants } from '../models/variants.ts';
 import { terminalTable } from '../report/terminal-table.ts';
 import { variantTable } from '../report/variants.ts';
 import { defaultModel, openModel } from '../runtime/load-model-file.ts';
@@ -31,6 +31,7 @@ import { collect, parseChoice, parseCount, parseNumber, parseSeed, parseThreads 
 import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress, type Progress } from './progress.ts';
+import { chooseVariants, refuseFailures } from './variant-options.ts';
 
 interface CompressCommandOptions {
   readonly model: string;
@@ -123,7 +124,7 @@ export function compressCommand(): Command {
 
 async function compress(options: CompressCommandOptions): Promise<void> {
   const { seed, threads, dataDir } = options;
-  const variants = chooseVariants(options.variant);
+  const variants = chooseVariants(options.variant ?? ['all']);
   const bounds = options.maxDegradation === undefined ? defaultBounds : parseDegradationBounds(options.maxDegradation);
   const datasets = distinctDatasets(options.dataset ?? defaultDatasets);
   const progress = createProgress();
@@ -194,21 +195,11 @@ async function compress(options: CompressCommandOptions): Promise<void> {
         ? await describeAsJson(folder, measured, { seed, threads })
         : `${terminalTable(variantTable(measured.records, verdicts))}\n`,
     );
-    judge(verdicts);
+    refuseFailures(verdicts);
   } finally {
     progress.end();
     stop();
   }
-}
-
-function chooseVariants(names: readonly string[] = ['all']): readonly CompressedVariant[] {
-  const chosen = new Set(names.flatMap((name): readonly string[] => (name === 'all' ? compressedVariants : [name])));
-  const unknown = [...chosen].find((name) => !isCompressed(name));
-  if (unknown !== undefined) {
-    const message = `Expected --variant ${compressedVariants.join(', ')} or all, got ${JSON.stringify(unknown)}.`;
-    throw new IteraError('INVALID_ARGUMENT', message, { variant: unknown });
-  }
-  return compressedVariants.filter((variant) => chosen.has(variant));
 }
 
 /** The default schemes with what the options change in them. */
@@ -264,13 +255,6 @@ async function describeAsJson(
   const model = Object.fromEntries(Object.entries(folder.sha256).map(([file, hash]) => [`model/${file}`, hash]));
   const provenance = await describeProvenance(packageVersion, { ...conditions, hashes: { ...model, ...hashes } });
   return `${JSON.stringify({ schemaVersion: 1, provenance, records }, undefined, 2)}\n`;
-}
-
-/** @throws {@link IteraError} `GATE_REFUSED` with the sentences of what did not pass. */
-function judge(verdicts: readonly GateVerdict[]): void {
-  if (passesGate(verdicts)) return;
-  const sentences = verdicts.filter(({ passed }) => !passed).map(({ sentence }) => sentence);
-  throw new IteraError('GATE_REFUSED', sentences.join(' '), { verdicts });
 }
 
 const describeBounds = (bounds: DegradationBounds): string =>

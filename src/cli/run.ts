@@ -2,11 +2,15 @@ import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { datasetEntries, type Split, splits } from '../data/dataset-registry.ts';
+import { defaultBounds, parseDegradationBounds } from '../evaluation/degradation-bounds.ts';
+import { compressedVariants } from '../models/variants.ts';
 import type { Report } from '../report/report.ts';
 import { writeReport } from '../report/report-files.ts';
 import { summarize } from '../report/summary.ts';
 import { summaryTable } from '../report/table.ts';
 import { terminalTable } from '../report/terminal-table.ts';
+import { variantTable } from '../report/variants.ts';
+import { reportVerdicts } from '../report/verdicts.ts';
 import { defaultModel, openModel } from '../runtime/load-model-file.ts';
 import { runValidation } from '../validation/run-validation.ts';
 import { interruptSignal } from './interrupt.ts';
@@ -14,6 +18,10 @@ import { collect, parseSeed, parseThreads } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress } from './progress.ts';
+import { chooseVariants, refuseFailures } from './variant-options.ts';
+
+/** Those of the table that says what compression costs; `q4f16` is `int4` for other providers. */
+const comparedVariants = ['fp16', 'int8', 'int4', 'mixed'] as const;
 
 interface RunOptions {
   readonly model: string;
@@ -22,6 +30,8 @@ interface RunOptions {
   readonly dataDir?: string;
   readonly out: string;
   readonly fullText?: boolean;
+  readonly variant?: readonly string[];
+  readonly maxDegradation?: string;
   readonly seed: number;
   readonly threads: number;
   readonly json?: boolean;
@@ -40,18 +50,33 @@ export function runCommand(): Command {
     .option('--data-dir <dir>', 'folder with <dataset>/<split>.txt (default: ITERA_DATA_DIR)')
     .option('--out <dir>', 'folder for report.json, report.md, index.html and charts', 'report')
     .option('--full-text', 'score every document instead of a sample')
+    .option(
+      '--variant <name>',
+      `compressed variant to compare with the model, repeatable: ${compressedVariants.join(', ')}, all or none (default: ${comparedVariants.join(', ')})`,
+      collect,
+    )
+    .option(
+      '--max-degradation <percent>',
+      'rise of perplexity that the gate allows, for all or for each, e.g. int8=1,int4=5',
+    )
     .option('--seed <n>', 'seed of samples, intervals and generated text', parseSeed, 1)
     .option('--threads <n>', 'threads of the runtime', parseThreads, Math.max(1, cpus().length))
     .option('--json', 'print the records as JSON on stdout')
     .addHelpText(
       'after',
-      '\nExamples:\n  itera-lite run\n  ITERA_DATA_DIR=data itera-lite run --full-text --out report',
+      '\nExamples:\n  itera-lite run\n  ITERA_DATA_DIR=data itera-lite run --full-text --out report\n' +
+        '  itera-lite run --variant none --dataset notes.txt\n\n' +
+        'Variants that the model folder records are read from it; others are made for the report and not kept. The exit\n' +
+        'code is 3 if a variant is beyond what the gate allows; the report is written all the same.',
     )
     .action(run);
 }
 
 async function run(options: RunOptions): Promise<void> {
   await checkOutputFolder(options.out);
+  const { variant: named = comparedVariants } = options;
+  const variants = named.length === 1 && named[0] === 'none' ? [] : chooseVariants(named, ['none']);
+  const bounds = options.maxDegradation === undefined ? defaultBounds : parseDegradationBounds(options.maxDegradation);
   const progress = createProgress();
   const { signal, stop } = interruptSignal('stopping');
   try {
@@ -62,6 +87,8 @@ async function run(options: RunOptions): Promise<void> {
       split: options.split,
       ...(options.dataDir && { dataDir: options.dataDir }),
       fullText: options.fullText ?? false,
+      variants,
+      bounds,
       seed: options.seed,
       threads: options.threads,
       signal,
@@ -76,6 +103,8 @@ async function run(options: RunOptions): Promise<void> {
       process.stdout.write(describeOnTerminal(report));
     }
     progress.note(`Report: ${join(resolve(options.out), 'index.html')}`);
+    // A text too short for an interval is said to be so in the report; it is no failure of the model.
+    refuseFailures(reportVerdicts(report).filter(({ finding }) => finding !== 'unjudged'));
   } finally {
     progress.end();
     stop();
@@ -93,6 +122,7 @@ function describeOnTerminal(report: Report): string {
   return [
     report.title,
     terminalTable(summaryTable(measured)),
+    ...(report.bounds ? [terminalTable(variantTable(measured, reportVerdicts(report)))] : []),
     ...notRun,
     ...(sample ? [`Sample: ${sample.prompt}${sample.text}`] : []),
     '',

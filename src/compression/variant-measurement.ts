@@ -109,7 +109,8 @@ export async function judgeCandidate(
   };
 }
 
-function sizeRecord(name: string, variant: string, bytes: number): MeasurementRecord {
+/** The size of a variant's ONNX file; of `fp32`, of the one that all are compared with. */
+export function sizeRecord(name: string, variant: string, bytes: number): MeasurementRecord {
   const conditions = { model: name, variant };
   const method =
     variant === 'fp32'

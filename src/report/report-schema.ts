@@ -93,6 +93,7 @@ export const reportSchema = Type.Object({
     ),
   ),
   protocol: Type.Array(Type.Object({ name: text(), text: text() })),
+  bounds: Type.Optional(Type.Record(Type.String(), Type.Number({ minimum: 0 }))),
   findings: Type.Optional(Type.Array(text())),
 });
 

@@ -47,6 +47,8 @@ export interface Report extends RecordSet {
   readonly samples: readonly Sample[];
   readonly curves?: readonly Curve[];
   readonly protocol: readonly ProtocolItem[];
+  /** The rise of perplexity that the gate allows each variant, 0.02 for 2%; absent where none were compared. */
+  readonly bounds?: Readonly<Record<string, number>>;
   /** What holds, in plain sentences, as far as the numbers alone do not say it. */
   readonly findings?: readonly string[];
 }

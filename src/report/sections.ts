@@ -2,6 +2,8 @@ import type { MeasurementRecord, Metric } from '../core/measurement.ts';
 import type { Report } from './report.ts';
 import { curveCharts, metricChart, type ReportChart } from './report-charts.ts';
 import { metricTable, summaryTable, type Table } from './table.ts';
+import { variantCharts, variantTable } from './variants.ts';
+import { reportVerdicts } from './verdicts.ts';
 
 /** A part of the results: what it is about in plain words, its table and its charts. */
 export interface Section {
@@ -28,15 +30,18 @@ const quality: SectionPlan = {
   drawn: ['bits_per_byte'],
 };
 
+const compression: SectionPlan = {
+  title: 'Compression',
+  text:
+    'How far each compressed variant departs from the uncompressed model (FP32) on the same tokens. A ratio of 1, a ' +
+    'divergence of 0 and an agreement of 1 would be no change at all. A variant passes its gate if the upper end of ' +
+    'the interval of its ratio is within what it is allowed.',
+  metrics: ['perplexity_ratio', 'kl_divergence_nats', 'top1_agreement', 'max_abs_difference'],
+  drawn: ['perplexity_ratio'],
+};
+
 const others: readonly SectionPlan[] = [
-  {
-    title: 'Compression',
-    text:
-      'How far each compressed variant departs from the uncompressed model (FP32) on the same tokens. A ratio of 1, a ' +
-      'divergence of 0 and an agreement of 1 would be no change at all.',
-    metrics: ['perplexity_ratio', 'kl_divergence_nats', 'top1_agreement', 'max_abs_difference'],
-    drawn: ['perplexity_ratio'],
-  },
+  compression,
   {
     title: 'Size',
     text: 'How large the model is: on disk, in numbers learned, and in numbers that one token uses.',
@@ -64,8 +69,8 @@ export function reportSections(report: Report): Section[] {
     .map((plan) => ({
       title: plan.title,
       text: plan.text,
-      table: plan === quality ? summaryTable(report.records) : metricTable(plan.title, report.records, plan),
-      charts: drawnCharts(plan, report.records),
+      table: planTable(plan, report),
+      charts: plan === compression && report.bounds ? variantCharts(report.records) : drawnCharts(plan, report.records),
     }));
   const training = curveCharts(report.curves ?? []);
   return training.length === 0
@@ -74,6 +79,13 @@ export function reportSections(report: Report): Section[] {
         ...sections,
         { title: 'Training', text: 'How the values changed over the steps of training.', charts: training },
       ];
+}
+
+function planTable(plan: SectionPlan, report: Report): Table {
+  if (plan === quality) return summaryTable(report.records);
+  // With bounds there is a gate, whose verdicts stand beside sizes and ratios.
+  if (plan === compression && report.bounds) return variantTable(report.records, reportVerdicts(report));
+  return metricTable(plan.title, report.records, plan);
 }
 
 function drawnCharts({ drawn }: SectionPlan, records: readonly MeasurementRecord[]): ReportChart[] {

@@ -1,22 +1,31 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { encodeBaseline } from '../compression/variant-graph.ts';
+import { sizeRecord } from '../compression/variant-measurement.ts';
 import { type IteraError, throwIfAborted } from '../core/errors.ts';
 import { type MeasurementRecord, recordId } from '../core/measurement.ts';
 import { openDataset } from '../data/dataset-files.ts';
 import type { Split } from '../data/dataset-registry.ts';
+import { type ComparedModel, compareDataset, unmeasuredComparison } from '../evaluation/dataset-comparison.ts';
 import {
+  type DatasetQuality,
   defaultWindow,
   distinctDatasets,
+  type EvaluationOptions,
   evaluateDataset,
   isUnavailable,
-  unmeasuredQuality,
 } from '../evaluation/dataset-quality.ts';
+import { type DegradationBounds, defaultBounds } from '../evaluation/degradation-bounds.ts';
 import { buildInferenceGraph } from '../models/inference-graph.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { countParameters } from '../models/parameters.ts';
+import type { CompressedVariant } from '../models/variants.ts';
 import type { Report, Sample } from '../report/report.ts';
+import { reportVerdicts } from '../report/verdicts.ts';
+import { createLogitComparer } from '../runtime/logit-comparer.ts';
 import { createModel, type Model } from '../runtime/model.ts';
 import { createTokenScorer } from '../runtime/token-scorer.ts';
+import { type PreparedVariant, prepareVariants } from './compared-variants.ts';
 import { modelName, trainingCurves } from './model-facts.ts';
 import { describeProvenance } from './provenance.ts';
 
@@ -27,6 +36,10 @@ export interface ValidationOptions {
   readonly dataDir?: string;
   /** Score every document instead of a sample. */
   readonly fullText: boolean;
+  /** Compressed variants to compare with the model, see {@link prepareVariants}; none if absent. */
+  readonly variants?: readonly CompressedVariant[];
+  /** What the gate allows them; default {@link defaultBounds}. */
+  readonly bounds?: DegradationBounds;
   readonly seed: number;
   readonly threads: number;
   readonly signal?: AbortSignal;
@@ -35,7 +48,7 @@ export interface ValidationOptions {
 }
 
 /** What `--full-text` lifts: so much of each dataset is scored that the whole run ends within two minutes on 2 cores. */
-const sampleLimits = { maxDocuments: 400, maxBytes: 300_000, minDocuments: 12 } as const;
+const sampleLimits = { maxDocuments: 400, maxBytes: 150_000, minDocuments: 12 } as const;
 
 const prompts = ['Once upon a time', 'The dog was sad because', 'The city is'] as const;
 const sampling = { temperature: 0.7, topP: 0.95, maxNewTokens: 120 } as const;
@@ -50,25 +63,34 @@ const sampling = { temperature: 0.7, topP: 0.95, maxNewTokens: 120 } as const;
 export async function runValidation(folder: ModelFolder, options: ValidationOptions): Promise<Report> {
   const { seed, threads, signal, onStage } = options;
   const name = modelName(folder);
+  const { variants = [], bounds = defaultBounds } = options;
   const datasets = await findDatasets(options);
   const total = datasets.length + 2;
-  onStage?.('loading the model', 0, total);
+  const prepare = (what: string): void => onStage?.(what, 0, total);
+  const prepared = await prepareVariants(folder, variants, { ...options, onStage: prepare });
+  throwIfAborted(signal);
+  prepare('loading the model');
   const model = await createModel(folder, { threads });
   try {
-    const quality = await measureQuality(folder, name, model, datasets, options);
+    const quality = await measureQuality(folder, name, model, datasets, prepared, options);
     onStage?.('writing samples', total - 1, total);
     const samples = await writeSamples(model, name, seed, signal);
-    const hashes = { ...prefixKeys('model/', folder.sha256), ...quality.hashes };
+    const files = Object.fromEntries(prepared.map((variant) => [`variant/${variant.name}`, variant.sha256]));
+    const hashes = { ...prefixKeys('model/', folder.sha256), ...files, ...quality.hashes };
+    const compared = variants.length > 0 ? { bounds } : {};
+    const verdicts = reportVerdicts({ records: quality.records, ...compared });
     return {
       schemaVersion: 1,
       kind: 'validation',
       title: `Validation of ${name}`,
       provenance: await describeProvenance(options.version, { threads, seed, hashes }),
       model: describeModel(folder, name),
-      records: [...(await sizeRecords(folder, name)), ...quality.records],
+      records: [...(await sizeRecords(folder, name, prepared)), ...quality.records],
       samples,
       curves: trainingCurves(folder),
-      protocol: describeProtocol(options),
+      protocol: describeProtocol(options, prepared),
+      ...compared,
+      ...(verdicts.length > 0 && { findings: verdicts.map(({ sentence }) => sentence) }),
     };
   } finally {
     await model.release();
@@ -101,23 +123,24 @@ async function measureQuality(
   name: string,
   model: Model,
   datasets: readonly FoundDataset[],
+  variants: readonly PreparedVariant[],
   options: ValidationOptions,
 ) {
   const { split, dataDir, fullText, seed, threads, signal, onStage } = options;
-  const { config, weights } = folder;
   const records: MeasurementRecord[] = [];
   const hashes: Record<string, string> = {};
-  const scorer = await createTokenScorer(buildInferenceGraph(config, weights), config, { threads });
-  const evaluated = { name, variant: 'fp32', tokenizer: model.tokenizer, scorer, threads };
+  const about = { name, tokenizer: model.tokenizer, threads };
+  const names = ['fp32', ...variants.map((variant) => variant.name)];
+  const scorer = await createScorer(folder, about, variants);
   try {
     for (const [index, { dataset, absence }] of datasets.entries()) {
       throwIfAborted(signal);
       onStage?.(`scoring ${dataset}`, index + 1, datasets.length + 2);
       if (absence) {
-        records.push(...unmeasuredQuality(dataset, evaluated, split, absence));
+        records.push(...unmeasuredComparison(dataset, { name, variants: names }, split, absence));
         continue;
       }
-      const result = await evaluateDataset(dataset, evaluated, {
+      const result = await scorer.score(dataset, {
         split,
         ...defaultWindow,
         ...(dataDir && { dataDir }),
@@ -132,6 +155,35 @@ async function measureQuality(
     await scorer.release();
   }
   return { records, hashes };
+}
+
+/** Scores a dataset by the model alone, or by the model and its variants on the same tokens. */
+interface DatasetScorer {
+  score(dataset: string, options: EvaluationOptions): Promise<DatasetQuality>;
+  release(): Promise<void>;
+}
+
+async function createScorer(
+  folder: ModelFolder,
+  about: Omit<ComparedModel, 'comparer'>,
+  variants: readonly PreparedVariant[],
+): Promise<DatasetScorer> {
+  const { config, weights } = folder;
+  const { threads } = about;
+  if (variants.length === 0) {
+    const scorer = await createTokenScorer(buildInferenceGraph(config, weights), config, { threads });
+    const evaluated = { ...about, variant: 'fp32', scorer };
+    return {
+      score: (dataset, options) => evaluateDataset(dataset, evaluated, options),
+      release: () => scorer.release(),
+    };
+  }
+  const baseline = { name: 'fp32', model: encodeBaseline(folder) };
+  const comparer = await createLogitComparer(config, baseline, variants, { threads });
+  return {
+    score: (dataset, options) => compareDataset(dataset, { ...about, comparer }, options),
+    release: () => comparer.release(),
+  };
 }
 
 async function writeSamples(model: Model, name: string, seed: number, signal?: AbortSignal): Promise<Sample[]> {
@@ -165,7 +217,12 @@ function describeModel({ config }: ModelFolder, name: string): Report['model'] {
   };
 }
 
-async function sizeRecords({ config, dir }: ModelFolder, name: string): Promise<MeasurementRecord[]> {
+async function sizeRecords(
+  folder: ModelFolder,
+  name: string,
+  variants: readonly PreparedVariant[],
+): Promise<MeasurementRecord[]> {
+  const { config, dir } = folder;
   const { total, activePerToken } = countParameters(config);
   const conditions = { model: name, variant: 'fp32' };
   const file = await stat(join(dir, 'model.safetensors'));
@@ -188,11 +245,19 @@ async function sizeRecords({ config, dir }: ModelFolder, name: string): Promise<
   return [
     record('parameters', total, 'parameters', 'counted from the configuration'),
     record('active_parameters', activePerToken, 'parameters', 'counted from the configuration'),
-    record('size_bytes', file.size, 'bytes', 'size of model.safetensors'),
+    ...(variants.length === 0
+      ? [record('size_bytes', file.size, 'bytes', 'size of model.safetensors')]
+      : [
+          sizeRecord(name, 'fp32', encodeBaseline(folder).length),
+          ...variants.map((variant) => sizeRecord(name, variant.name, variant.model.length)),
+        ]),
   ];
 }
 
-function describeProtocol({ fullText, seed, threads }: ValidationOptions): Report['protocol'] {
+function describeProtocol(
+  { fullText, seed, threads }: ValidationOptions,
+  variants: readonly PreparedVariant[],
+): Report['protocol'] {
   const { contextLength, stride } = defaultWindow;
   const scope = fullText
     ? 'Every document is scored.'
@@ -213,11 +278,30 @@ function describeProtocol({ fullText, seed, threads }: ValidationOptions): Repor
     },
     { name: 'Intervals', text: '95% percentile bootstrap over documents, 2,000 resamples.' },
     { name: 'Runtime', text: `ONNX Runtime, CPU, float32, ${threads} threads.` },
+    ...(variants.length === 0 ? [] : [{ name: 'Variants', text: describeVariants(variants, seed) }]),
     {
       name: 'Samples',
       text: `First and only draw with seed ${seed}, temperature ${sampling.temperature}, top-p ${sampling.topP}; none was left out.`,
     },
   ];
+}
+
+function describeVariants(variants: readonly PreparedVariant[], seed: number): string {
+  const list = (recorded: boolean): string =>
+    variants
+      .filter((variant) => variant.recorded === recorded)
+      .map(({ name }) => name)
+      .join(', ');
+  const [read, made] = [list(true), list(false)];
+  return [
+    'All variants and FP32 are run on the same tokens in one pass; intervals of ratios are paired.',
+    ...(read === '' ? [] : [`As the model folder holds them: ${read}.`]),
+    ...(made === ''
+      ? []
+      : [
+          `Made for this report by the default schemes, fitted to a text that the model wrote (seed ${seed}): ${made}.`,
+        ]),
+  ].join(' ');
 }
 
 function prefixKeys(prefix: string, record: Readonly<Record<string, string>>): Record<string, string> {

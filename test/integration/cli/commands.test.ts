@@ -35,7 +35,7 @@ describe('itera-lite run, without data', () => {
   beforeAll(async () => {
     ended = await command('run', '--out', out());
     report = await readReport(join(out(), 'report.json'));
-  });
+  }, 300_000);
 
   it('ends well, with results on stdout and all else on stderr', () => {
     expect(ended.code).toBe(0);
@@ -66,6 +66,22 @@ describe('itera-lite run, without data', () => {
     }
   });
 
+  it('compares the variants, charts them and judges them', async () => {
+    expect(report.bounds).toMatchObject({ fp16: 0.01, int8: 0.02, int4: 0.2, mixed: 0.2 });
+    for (const variant of ['fp16', 'int8', 'int4', 'mixed']) {
+      const records = report.records.filter(({ conditions }) => conditions.variant === variant);
+      expect(measuredValue(records, 'perplexity_ratio')).toBeLessThan(1.2);
+      expect(measuredValue(records, 'perplexity_ratio')).toBeGreaterThan(0.95);
+      expect(measuredValue(records, 'size_bytes')).toBeGreaterThan(1e5);
+      expect(report.provenance.hashes).toHaveProperty([`variant/${variant}`]);
+      expect(ended.stdout).toMatch(new RegExp(`stories/test .* ${variant} .* within \\d+%`));
+      expect(report.findings).toContainEqual(
+        expect.stringMatching(new RegExp(`^${variant} is .* on stories/test: within`)),
+      );
+    }
+    expect(await readdir(join(out(), 'charts'))).toContain('size-perplexity-ratio-1.svg');
+  });
+
   it('leaves a whole report behind', async () => {
     expect((await readdir(out())).sort()).toEqual(['charts', 'index.html', 'report.json', 'report.md']);
     expect(await readFile(join(out(), 'index.html'), 'utf8')).toContain('Validation of itera-lite-micro');
@@ -76,7 +92,7 @@ describe('itera-lite run, without data', () => {
 
 describe('itera-lite run', () => {
   it('prints nothing but the records with --json, the same numbers every time', async () => {
-    const given = ['run', '--dataset', text, '--out', join(dir, 'json'), '--seed', '9', '--json'];
+    const given = ['run', '--dataset', text, '--out', join(dir, 'json'), '--seed', '9', '--json', '--variant', 'none'];
     const { code, stdout } = await command(...given, '--threads', '1');
     expect(code).toBe(0);
     const { schemaVersion, provenance, records, ...rest } = parse(stdout);
@@ -88,7 +104,9 @@ describe('itera-lite run', () => {
   });
 
   it('scores by default the datasets that have the split', async () => {
-    const { code, stdout } = await command('run', '--split', 'valid', '--out', join(dir, 'valid'), '--json');
+    const { code, stdout } = await command(
+      ...['run', '--split', 'valid', '--variant', 'none', '--out', join(dir, 'valid'), '--json'],
+    );
     expect(code).toBe(0);
     const datasets = new Set(parse(stdout).records.map(({ conditions }) => conditions.dataset));
     expect([...datasets]).toEqual([undefined, 'tinystories', 'wikitext-2']);

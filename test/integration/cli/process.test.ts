@@ -17,7 +17,8 @@ afterAll(() => rm(dir, { recursive: true }));
 // At the same time, because each start of a process costs seconds.
 describe.concurrent('itera-lite in a process of its own', { timeout: 120_000 }, () => {
   it('prints one JSON document on stdout and ends by itself', async ({ expect }) => {
-    const { ended } = startProcess('run', '--dataset', join(dir, 'own.txt'), '--out', join(dir, 'report'), '--json');
+    const given = ['--dataset', join(dir, 'own.txt'), '--out', join(dir, 'report'), '--variant', 'none', '--json'];
+    const { ended } = startProcess('run', ...given);
     const { code, stdout, stderr } = await ended;
     expect(code).toBe(0);
     expect(Object.keys(JSON.parse(stdout))).toEqual(['schemaVersion', 'provenance', 'records']);

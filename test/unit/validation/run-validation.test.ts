@@ -1,14 +1,19 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { compressModel } from '../../../src/compression/compress-model.ts';
+import { writeVariants } from '../../../src/compression/write-variants-file.ts';
 import type { NotRunRecord, ValueRecord } from '../../../src/core/measurement.ts';
 import { createRandom } from '../../../src/core/random.ts';
+import { defaultBounds } from '../../../src/evaluation/degradation-bounds.ts';
 import type { ModelFolder } from '../../../src/models/model-folder-file.ts';
 import type { Report } from '../../../src/report/report.ts';
 import { parseReport } from '../../../src/report/report-schema.ts';
+import { reportVerdicts } from '../../../src/report/verdicts.ts';
 import { defaultModel, loadModel, openModel } from '../../../src/runtime/load-model-file.ts';
 import { runValidation, type ValidationOptions } from '../../../src/validation/run-validation.ts';
+import { writeStories, writeToyFolder } from '../compression/toy-folder.ts';
 
 let dir: string;
 let folder: ModelFolder;
@@ -152,6 +157,56 @@ describe('runValidation', () => {
     const found = await runValidation(folder, { ...options, datasets: [path] });
     expect(parseReport(JSON.stringify(found))).toEqual(found);
     expect(found.records.find(({ metric }) => metric === 'word_perplexity')?.status).toBe('notRun');
+  });
+});
+
+describe('runValidation with variants', () => {
+  let toy: ModelFolder;
+  let judged: ValidationOptions;
+  beforeAll(async () => {
+    toy = await writeToyFolder(join(dir, 'toy'));
+    judged = { ...options, datasets: [await writeStories(dir), 'wikitext-2'], variants: ['fp16', 'int8'] };
+  });
+
+  it('compares them on the same tokens and judges them, but not where a text is absent', async () => {
+    const found = await runValidation(toy, judged);
+    expect(parseReport(JSON.stringify(found))).toEqual(found);
+    expect(found.bounds).toEqual(defaultBounds);
+    for (const variant of ['fp16', 'int8']) {
+      const ratio = found.records.find(
+        ({ metric, conditions }) => metric === 'perplexity_ratio' && conditions.variant === variant,
+      );
+      expect(ratio).toMatchObject({ status: 'measured', conditions: { dataset: 'stories.txt' } });
+      expect(found.provenance.hashes[`variant/${variant}`]).toMatch(/^[0-9a-f]{64}$/);
+    }
+    const sizes = found.records.filter(({ metric }) => metric === 'size_bytes');
+    expect(sizes.map(({ conditions }) => conditions.variant)).toEqual(['fp32', 'fp16', 'int8']);
+    expect(found.findings?.map((sentence) => sentence.replace(/ is .* on /, ' on '))).toEqual([
+      'fp16 on stories.txt: within 1%.',
+      'int8 on stories.txt: within 2%.',
+    ]);
+    expect(reportVerdicts(found).map(({ passed }) => passed)).toEqual([true, true]);
+    expect(found.protocol.find(({ name }) => name === 'Variants')?.text).toMatch(
+      /Made for this report .*: fp16, int8\.$/,
+    );
+    const absent = found.records.filter(({ conditions }) => conditions.dataset === 'wikitext-2');
+    expect(absent.every(({ status }) => status === 'notRun')).toBe(true);
+    expect(new Set(absent.map(({ conditions }) => conditions.variant))).toEqual(new Set(['fp32', 'fp16', 'int8']));
+  });
+
+  it('takes the files that the folder records, and refuses a damaged one before anything is measured', async () => {
+    const compressed = await compressModel(toy, { variants: ['int8'], calibration: { seed: 1 }, version: '0' });
+    const own = await writeVariants(toy, compressed);
+    const found = await runValidation(own, judged);
+    expect(found.provenance.hashes['variant/int8']).toBe(compressed.files[0]?.sha256);
+    expect(found.protocol.find(({ name }) => name === 'Variants')?.text).toMatch(
+      /folder holds them: int8\..*: fp16\.$/,
+    );
+    await truncate(join(own.dir, 'onnx', 'model_quantized.onnx'), 1000);
+    const begun: string[] = [];
+    const onStage = (stage: string) => begun.push(stage);
+    await expect(runValidation(own, { ...judged, onStage })).rejects.toMatchObject({ code: 'FILE_CORRUPT' });
+    expect(begun).toEqual([]);
   });
 });
 
