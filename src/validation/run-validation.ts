@@ -6,26 +6,17 @@ import { type IteraError, throwIfAborted } from '../core/errors.ts';
 import { type MeasurementRecord, recordId } from '../core/measurement.ts';
 import { openDataset } from '../data/dataset-files.ts';
 import type { Split } from '../data/dataset-registry.ts';
-import { type ComparedModel, compareDataset, unmeasuredComparison } from '../evaluation/dataset-comparison.ts';
-import {
-  type DatasetQuality,
-  defaultWindow,
-  distinctDatasets,
-  type EvaluationOptions,
-  evaluateDataset,
-  isUnavailable,
-} from '../evaluation/dataset-quality.ts';
+import { unmeasuredComparison } from '../evaluation/dataset-comparison.ts';
+import { defaultWindow, distinctDatasets, evaluateDataset, isUnavailable } from '../evaluation/dataset-quality.ts';
 import { type DegradationBounds, defaultBounds } from '../evaluation/degradation-bounds.ts';
-import { buildInferenceGraph } from '../models/inference-graph.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { countParameters } from '../models/parameters.ts';
 import type { CompressedVariant } from '../models/variants.ts';
 import type { Report, Sample } from '../report/report.ts';
 import { reportVerdicts } from '../report/verdicts.ts';
-import { createLogitComparer } from '../runtime/logit-comparer.ts';
 import { createModel, type Model } from '../runtime/model.ts';
-import { createTokenScorer } from '../runtime/token-scorer.ts';
 import { type PreparedVariant, prepareVariants } from './compared-variants.ts';
+import { createDatasetScorer } from './dataset-scorer.ts';
 import { modelName, trainingCurves } from './model-facts.ts';
 import { describeProvenance } from './provenance.ts';
 
@@ -131,7 +122,7 @@ async function measureQuality(
   const hashes: Record<string, string> = {};
   const about = { name, tokenizer: model.tokenizer, threads };
   const names = ['fp32', ...variants.map((variant) => variant.name)];
-  const scorer = await createScorer(folder, about, variants);
+  const scorer = await createDatasetScorer(folder, about, variants);
   try {
     for (const [index, { dataset, absence }] of datasets.entries()) {
       throwIfAborted(signal);
@@ -155,35 +146,6 @@ async function measureQuality(
     await scorer.release();
   }
   return { records, hashes };
-}
-
-/** Scores a dataset by the model alone, or by the model and its variants on the same tokens. */
-interface DatasetScorer {
-  score(dataset: string, options: EvaluationOptions): Promise<DatasetQuality>;
-  release(): Promise<void>;
-}
-
-async function createScorer(
-  folder: ModelFolder,
-  about: Omit<ComparedModel, 'comparer'>,
-  variants: readonly PreparedVariant[],
-): Promise<DatasetScorer> {
-  const { config, weights } = folder;
-  const { threads } = about;
-  if (variants.length === 0) {
-    const scorer = await createTokenScorer(buildInferenceGraph(config, weights), config, { threads });
-    const evaluated = { ...about, variant: 'fp32', scorer };
-    return {
-      score: (dataset, options) => evaluateDataset(dataset, evaluated, options),
-      release: () => scorer.release(),
-    };
-  }
-  const baseline = { name: 'fp32', model: encodeBaseline(folder) };
-  const comparer = await createLogitComparer(config, baseline, variants, { threads });
-  return {
-    score: (dataset, options) => compareDataset(dataset, { ...about, comparer }, options),
-    release: () => comparer.release(),
-  };
 }
 
 async function writeSamples(model: Model, name: string, seed: number, signal?: AbortSignal): Promise<Sample[]> {

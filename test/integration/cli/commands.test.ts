@@ -114,6 +114,18 @@ describe('itera-lite run', () => {
 });
 
 describe('itera-lite evaluate', () => {
+  it('compares variants on the same tokens', async () => {
+    const given = ['evaluate', '--dataset', text, '--threads', '1', '--variant', 'fp16', '--json'];
+    const { code, stdout } = await command(...given);
+    expect(code).toBe(0);
+    const { records, provenance } = parse(stdout);
+    expect(provenance.hashes).toHaveProperty(['variant/fp16']);
+    const ratio = records.find(({ metric }) => metric === 'perplexity_ratio');
+    expect(ratio).toMatchObject({ status: 'measured', value: expect.closeTo(1, 2), conditions: { variant: 'fp16' } });
+    const unknown = await command(...given.with(6, 'fp8'));
+    expect(unknown).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('got "fp8"') });
+  });
+
   it('prints records of a text file with --json', async () => {
     const { code, stdout, stderr } = await command('evaluate', '--dataset', text, '--threads', '1', '--json');
     expect(code).toBe(0);
