@@ -1,4 +1,4 @@
-import type { BitWidth, QuantizedMatrix } from '../core/quantized-matrix.ts';
+import type { QuantizedMatrix } from '../core/quantized-matrix.ts';
 import { plainDocument } from '../data/documents.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { createModelTokenizer } from '../runtime/model.ts';
@@ -17,7 +17,7 @@ export interface FittedText {
 }
 
 /** How a product may be stored. */
-export type ProductFormat = Pick<MeasuredOption, 'bits' | 'blockSize'> & { readonly blockSize: number };
+export type ProductFormat = Pick<MeasuredOption, 'bits' | 'blockSize'>;
 
 export interface BitChoiceOptions {
   /** Predicted divergence from float32 allowed, summed over all products, nats per token. Default {@link defaultBudgetNats}. */
@@ -39,7 +39,7 @@ export interface BitChoice {
 /** About 2% of perplexity. */
 export const defaultBudgetNats = 0.02;
 
-/** By rising bytes. Between 4 bits in blocks of 16 and 8 bits nothing was ever chosen. */
+/** By rising bytes; each takes as many runs of the model as there are products, so they are few. */
 const formats: readonly ProductFormat[] = [
   { bits: 2, blockSize: 16 },
   { bits: 4, blockSize: 64 },
@@ -113,7 +113,7 @@ export function measureFormats(
 /** A scheme that stores each product as it was assigned. */
 export function withFormats(
   scheme: VariantScheme & { readonly rounding: RoundingScheme },
-  assignment: ReadonlyMap<string, Pick<MeasuredOption, 'bits' | 'blockSize'>>,
+  assignment: ReadonlyMap<string, ProductFormat>,
 ): VariantScheme {
   const own = [...assignment].map(([name, { bits, blockSize }]) => [name, { bits, blockSize }] as const);
   const { exceptions = {} } = scheme.rounding;
@@ -147,7 +147,4 @@ function takeTokens(windows: readonly Uint32Array[], most: number): readonly Uin
 }
 
 /** Bits and block size of a rounded matrix. */
-export const formatOf = ({ bits, blockSize }: QuantizedMatrix): ProductFormat & { readonly bits: BitWidth } => ({
-  bits,
-  blockSize,
-});
+export const formatOf = ({ bits, blockSize }: QuantizedMatrix): ProductFormat => ({ bits, blockSize });

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { IteraError } from '../core/errors.ts';
 import type { DegradationBounds } from '../evaluation/degradation-bounds.ts';
 import type { GateVerdict } from '../evaluation/gate.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
@@ -17,11 +16,11 @@ import type { CompressedFile, CompressedModel } from './compress-model.ts';
 import { assignedMatrices, bitOptions, type MeasuredOption } from './mixed-precision.ts';
 import { encodeVariant, prepareGraph } from './variant-graph.ts';
 import { judgeCandidate, type VariantMeasurementOptions } from './variant-measurement.ts';
+import type { RoundingScheme } from './variant-schemes.ts';
 
-/** A variant that did not pass its gate, after its bits were raised. */
+/** What raising the bits of a variant came to. */
 interface RaisedVariant {
-  readonly passed: boolean;
-  /** The smallest file found that passes; otherwise the one with the most bits. Absent if nothing can be raised. */
+  /** The smallest file found that passes; absent if none does. */
   readonly file?: CompressedFile;
   /** The result for people. */
   readonly sentence: string;
@@ -51,15 +50,19 @@ export async function raiseFailed(
   const raised: CompressedFile[] = [];
   for (const file of compressed.files) {
     const { variant, scheme } = file;
+    const { rounding } = scheme;
     // What could not be judged is not for more bits to mend.
     const failed = verdicts.some((verdict) => verdict.variant === variant && verdict.finding === 'beyond');
-    if (!failed || !scheme.rounding) continue;
+    if (!failed || !rounding) continue;
     onStage?.(`${variant} is beyond its bound: looking for matrices that need more bits`);
     const judge = (bytes: Uint8Array) => judgeCandidate(folder, name, { variant, bytes }, bounds, options);
     const fitted = await compressed.fit(scheme);
-    const found = await raiseVariant(folder, compressed, file, fitted, judge, { threads, ...(signal && { signal }) });
+    const found = await raiseVariant(folder, compressed, file, rounding, fitted, judge, {
+      threads,
+      ...(signal && { signal }),
+    });
     onStage?.(found.sentence);
-    if (found.file && found.passed) raised.push(found.file);
+    if (found.file) raised.push(found.file);
   }
   return raised;
 }
@@ -75,20 +78,19 @@ const larger: readonly ProductFormat[] = [
  * byte, until it passes: see {@link raiseBits}.
  *
  * @param judge - Judges the bytes of a file.
- * @throws {@link IteraError} what {@link raiseBits}, `measureSensitivity` and `judge` throw; `INVALID_ARGUMENT` for a
- *   variant whose products are not rounded.
+ * @param rounding - Of the file's scheme.
+ * @throws {@link IteraError} what {@link raiseBits}, `measureSensitivity` and `judge` throw.
  */
 async function raiseVariant(
   folder: ModelFolder,
   { source, version }: Pick<CompressedModel, 'source' | 'version'>,
   file: CompressedFile,
+  rounding: RoundingScheme,
   fitted: FittedText,
   judge: (bytes: Uint8Array) => Promise<RaisedMeasurement>,
   options: Omit<BitChoiceOptions, 'budgetNats'> = {},
 ): Promise<RaisedVariant> {
   const { variant, scheme, products } = file;
-  const { rounding } = scheme;
-  if (!rounding) throw new IteraError('INVALID_ARGUMENT', `Expected a rounded variant, got ${variant}.`, { variant });
   const weight = ({ bits, blockSize }: ProductFormat): number => bits + 24 / blockSize;
   const formatsOf = (name: string): readonly ProductFormat[] => {
     const matrix = products.get(name);
@@ -97,7 +99,7 @@ async function raiseVariant(
     return [own, ...larger.filter((format) => weight(format) > weight(own))];
   };
   if (![...products.keys()].some((name) => formatsOf(name).length > 1)) {
-    return { passed: false, sentence: `${variant} cannot pass: no product can be stored better in this format.` };
+    return { sentence: `${variant} cannot pass: no product can be stored better in this format.` };
   }
   const rounded = { ...scheme, rounding };
   const sensitivities = await measureFormats(folder, rounded, fitted, formatsOf, options);
@@ -120,8 +122,7 @@ async function raiseVariant(
   const { status, final, sentence } = await raiseBits(start, tensors, (assignment) => judge(encode(assignment).bytes));
   const facts = { ...file.refinement, raisedProducts: final.raised };
   return {
-    passed: status === 'passed',
-    file: { ...encode(final.assignment), refinement: facts },
+    ...(status === 'passed' && { file: { ...encode(final.assignment), refinement: facts } }),
     sentence: `${variant}: ${sentence}`,
   };
 }
