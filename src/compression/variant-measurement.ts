@@ -1,4 +1,4 @@
-import { type MeasurementRecord, recordId } from '../core/measurement.ts';
+import type { MeasurementRecord } from '../core/measurement.ts';
 import type { Split } from '../data/dataset-registry.ts';
 import { compareDataset } from '../evaluation/dataset-comparison.ts';
 import { defaultWindow } from '../evaluation/dataset-quality.ts';
@@ -11,6 +11,7 @@ import { createLogitComparer } from '../runtime/logit-comparer.ts';
 import { createModelTokenizer } from '../runtime/model.ts';
 import type { RaisedMeasurement } from './bit-raising.ts';
 import { encodeBaseline } from './variant-graph.ts';
+import { measureSizes } from './variant-size.ts';
 
 export interface VariantMeasurementOptions {
   /** Names of datasets or paths of texts; whole texts are measured. */
@@ -32,11 +33,12 @@ export interface VariantMeasurements {
 }
 
 /**
- * Measures variants of a model folder against its weights in float32: size, and on each dataset quality, ratio of
- * perplexities, divergence and agreement, all variants in one pass. All files are checked before anything is measured.
+ * Measures variants of a model folder against its weights in float32: size on disk and in memory, and on each dataset
+ * quality, ratio of perplexities, divergence and agreement, all variants in one pass. All files are checked before
+ * anything is measured.
  *
  * @param name - Of the model, in the records.
- * @throws {@link IteraError} what {@link readVariant} and {@link compareDataset} throw; `MODEL_INVALID` if a variant does
+ * @throws {@link IteraError} what {@link readVariant}, {@link measureSizes} and {@link compareDataset} throw; `MODEL_INVALID` if a variant does
  *   not run.
  */
 export async function measureVariants(
@@ -50,7 +52,10 @@ export async function measureVariants(
   for (const variant of variants) {
     candidates.push({ name: variant, model: await readVariant(folder, variant, signal ? { signal } : {}) });
   }
-  return compareFiles(folder, name, candidates, options);
+  const all = [{ name: 'fp32', model: encodeBaseline(folder) }, ...candidates];
+  const sizes = await measureSizes(folder.config, name, all, signal ? { signal } : {});
+  const { records, hashes } = await compareFiles(folder, name, candidates, options);
+  return { records: [...sizes, ...records], hashes };
 }
 
 async function compareFiles(
@@ -60,7 +65,7 @@ async function compareFiles(
   { datasets, threads, signal, onProgress, ...text }: VariantMeasurementOptions,
 ): Promise<VariantMeasurements> {
   const baseline = { name: 'fp32', model: encodeBaseline(folder) };
-  const records = [baseline, ...candidates].map(({ name: variant, model }) => sizeRecord(name, variant, model.length));
+  const records: MeasurementRecord[] = [];
   const hashes: Record<string, string> = {};
   const tokenizer = createModelTokenizer(folder);
   const comparer = await createLogitComparer(folder.config, baseline, candidates, { threads });
@@ -106,25 +111,5 @@ export async function judgeCandidate(
     passed: passesGate(verdicts),
     ...(worst?.ratio !== undefined && { ratio: worst.ratio }),
     ...(worst?.interval && { upper: worst.interval[1] }),
-  };
-}
-
-/** The size of a variant's ONNX file; of `fp32`, of the one that all are compared with. */
-export function sizeRecord(name: string, variant: string, bytes: number): MeasurementRecord {
-  const conditions = { model: name, variant };
-  const method =
-    variant === 'fp32'
-      ? 'size of its ONNX file, with the constants folded and the names short that those of the variants have'
-      : 'size of its ONNX file';
-  return {
-    id: recordId(name, 'size_bytes', conditions),
-    subject: name,
-    metric: 'size_bytes',
-    unit: 'bytes',
-    status: 'measured',
-    value: bytes,
-    n: 1,
-    method,
-    conditions,
   };
 }

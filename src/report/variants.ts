@@ -17,8 +17,8 @@ interface VariantGroup {
 }
 
 /**
- * What each variant costs and saves: a row for each variant, text and model, with its size on disk and its share of
- * FP32's, bits per byte, perplexity relative to FP32, divergence, agreement, and what the gate says of it.
+ * What each variant costs and saves: a row for each variant, text and model, with its size on disk, its share of FP32's,
+ * its size in memory, bits per byte, perplexity relative to FP32, divergence, agreement, and what the gate says of it.
  *
  * @param records - Of any metrics; others are left out.
  * @param verdicts - From `judgeVariants`, on the same records.
@@ -41,6 +41,7 @@ export function variantTable(records: readonly MeasurementRecord[], verdicts: re
       label('Variant'),
       number('size_bytes', 'Size (bytes)'),
       number('size_bytes', 'Share of FP32'),
+      number('memory_bytes', 'Memory (bytes)'),
       number('bits_per_byte'),
       number('perplexity_ratio'),
       number('kl_divergence_nats', 'KL divergence from FP32 (nats/token)'),
@@ -54,6 +55,7 @@ export function variantTable(records: readonly MeasurementRecord[], verdicts: re
         { text: variant },
         recordCell(findRecord(records, 'size_bytes', variant, { subject: group.subject })),
         { text: sizeShare(records, variant, group.subject) },
+        recordCell(findRecord(records, 'memory_bytes', variant, { subject: group.subject })),
         recordCell(findRecord(records, 'bits_per_byte', variant, group)),
         ...(variant === baseline
           ? Array.from({ length: 3 }, () => ({ text: '–' }))

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeBaseline } from '../compression/variant-graph.ts';
-import { sizeRecord } from '../compression/variant-measurement.ts';
+import { measureSizes } from '../compression/variant-size.ts';
 import { type IteraError, throwIfAborted } from '../core/errors.ts';
 import { type MeasurementRecord, recordId } from '../core/measurement.ts';
 import { openDataset } from '../data/dataset-files.ts';
@@ -60,6 +60,8 @@ export async function runValidation(folder: ModelFolder, options: ValidationOpti
   const prepare = (what: string): void => onStage?.(what, 0, total);
   const prepared = await prepareVariants(folder, variants, { ...options, onStage: prepare });
   throwIfAborted(signal);
+  if (prepared.length > 0) prepare('measuring memory');
+  const sizes = await sizeRecords(folder, name, prepared, signal);
   prepare('loading the model');
   const model = await createModel(folder, { threads });
   try {
@@ -76,7 +78,7 @@ export async function runValidation(folder: ModelFolder, options: ValidationOpti
       title: `Validation of ${name}`,
       provenance: await describeProvenance(options.version, { threads, seed, hashes }),
       model: describeModel(folder, name),
-      records: [...(await sizeRecords(folder, name, prepared)), ...quality.records],
+      records: [...sizes, ...quality.records],
       samples,
       curves: trainingCurves(folder),
       protocol: describeProtocol(options, prepared),
@@ -183,6 +185,7 @@ async function sizeRecords(
   folder: ModelFolder,
   name: string,
   variants: readonly PreparedVariant[],
+  signal?: AbortSignal,
 ): Promise<MeasurementRecord[]> {
   const { config, dir } = folder;
   const { total, activePerToken } = countParameters(config);
@@ -209,10 +212,12 @@ async function sizeRecords(
     record('active_parameters', activePerToken, 'parameters', 'counted from the configuration'),
     ...(variants.length === 0
       ? [record('size_bytes', file.size, 'bytes', 'size of model.safetensors')]
-      : [
-          sizeRecord(name, 'fp32', encodeBaseline(folder).length),
-          ...variants.map((variant) => sizeRecord(name, variant.name, variant.model.length)),
-        ]),
+      : await measureSizes(
+          config,
+          name,
+          [{ name: 'fp32', model: encodeBaseline(folder) }, ...variants],
+          signal ? { signal } : {},
+        )),
   ];
 }
 

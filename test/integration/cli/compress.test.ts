@@ -40,6 +40,7 @@ describe('itera-lite compress', () => {
       records.find((record) => record.metric === metric && record.conditions.variant === variant);
     expect(found('perplexity_ratio', 'fp16')).toMatchObject({ status: 'measured', value: expect.closeTo(1, 3) });
     expect(found('size_bytes', 'int8')).toMatchObject({ status: 'measured', unit: 'bytes' });
+    expect(found('memory_bytes', 'int8')).toMatchObject({ status: 'measured', unit: 'bytes', n: 1 });
     expect(found('bits_per_byte', 'fp32')).toMatchObject({ status: 'measured' });
 
     const folder = await readModelFolder(out);

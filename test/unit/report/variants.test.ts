@@ -12,6 +12,7 @@ function measured(variant: string, bytes: number, ratio?: number): MeasurementRe
   const conditions = { ...stories, variant };
   return [
     value('size_bytes', 'bytes', bytes, { variant }, { n: 1 }),
+    value('memory_bytes', 'bytes', 2 * bytes, { variant, threads: 1 }, { n: 1 }),
     value('bits_per_byte', 'bits/byte', 1.2 + ((ratio ?? 1) - 1), conditions, { interval: [1.1, 1.3] }),
     ...(ratio === undefined
       ? []
@@ -40,6 +41,7 @@ describe('variantTable', () => {
       'Variant',
       'Size (bytes)',
       'Share of FP32',
+      'Memory (bytes)',
       'Bits per byte',
       'Perplexity relative to FP32',
       'KL divergence from FP32 (nats/token)',
@@ -47,12 +49,13 @@ describe('variantTable', () => {
       'Gate',
     ]);
     expect(rows.map((row) => row.map(({ text }) => text))).toEqual([
-      ['stories/test', 'fp32', '1,000,000', '1', '1.20 [1.10, 1.30]', '–', '–', '–', '–'],
+      ['stories/test', 'fp32', '1,000,000', '1', '2,000,000', '1.20 [1.10, 1.30]', '–', '–', '–', '–'],
       [
         'stories/test',
         'int8',
         '280,000',
         '0.2800',
+        '560,000',
         '1.20 [1.10, 1.30]',
         '1.0010 [0.9990, 1.0030]',
         '0.001 [0.000, 0.100]',
@@ -64,6 +67,7 @@ describe('variantTable', () => {
         'int4',
         '170,000',
         '0.1700',
+        '340,000',
         '1.51 [1.10, 1.30]',
         '1.3100 [1.3080, 1.3120]',
         '0.310 [0.000, 0.100]',
@@ -71,7 +75,7 @@ describe('variantTable', () => {
         'not within 20%',
       ],
     ]);
-    expect(rows[1]?.[5]?.record?.metric).toBe('perplexity_ratio');
+    expect(rows[1]?.[6]?.record?.metric).toBe('perplexity_ratio');
   });
 
   it('says what was not run and what cannot be judged, and leaves no cell empty', () => {
@@ -82,6 +86,7 @@ describe('variantTable', () => {
     expect(texts).toEqual([
       'stories/test',
       'mixed',
+      '–',
       '–',
       '–',
       '–',

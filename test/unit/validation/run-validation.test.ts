@@ -181,6 +181,9 @@ describe('runValidation with variants', () => {
     }
     const sizes = found.records.filter(({ metric }) => metric === 'size_bytes');
     expect(sizes.map(({ conditions }) => conditions.variant)).toEqual(['fp32', 'fp16', 'int8']);
+    const memory = found.records.filter(({ metric }) => metric === 'memory_bytes');
+    expect(memory.map(({ conditions }) => conditions.variant)).toEqual(['fp32', 'fp16', 'int8']);
+    expect(memory.every((record) => record.status === 'measured' && record.value > 0)).toBe(true);
     expect(found.findings?.map((sentence) => sentence.replace(/ is .* on /, ' on '))).toEqual([
       'fp16 on stories.txt: within 1%.',
       'int8 on stories.txt: within 2%.',
