@@ -24,6 +24,7 @@ export {
   type RoundingScheme,
   type VariantScheme,
 } from './compression/variant-schemes.ts';
+export { createTuner, type VariantTuningOptions } from './compression/variant-tuning-file.ts';
 export { writeVariants } from './compression/write-variants-file.ts';
 export { type DType, dtypeBytes, type TypedArrayOf } from './core/dtype.ts';
 export { type ErrorCode, errorCodes, IteraError } from './core/errors.ts';

@@ -12,6 +12,7 @@ import {
 } from '../compression/variant-measurement.ts';
 import { raiseFailed } from '../compression/variant-raising.ts';
 import { defaultSchemes, type RoundingScheme, type VariantScheme } from '../compression/variant-schemes.ts';
+import { createTuner, defaultTuningSteps } from '../compression/variant-tuning-file.ts';
 import { recordVariantMeasurements, writeVariants } from '../compression/write-variants-file.ts';
 import { IteraError } from '../core/errors.ts';
 import { openDataset } from '../data/dataset-files.ts';
@@ -43,6 +44,7 @@ interface CompressCommandOptions {
   readonly asymmetric?: boolean;
   readonly method?: RoundingMethod;
   readonly budget: number;
+  readonly tune?: number | true;
   readonly raise: boolean;
   readonly out?: string;
   readonly dataset?: readonly string[];
@@ -92,6 +94,11 @@ export function compressCommand(): Command {
       parseNumber,
       defaultBudgetNats,
     )
+    .option(
+      '--tune [steps]',
+      `train the weights of int4, q4f16 and mixed for their levels, on the calibration text (default: ${defaultTuningSteps} steps)`,
+      parseCount,
+    )
     .option('--no-raise', 'do not give more bits to a variant that fails its gate')
     .option('--out <dir>', "folder to write, with a copy of the model (default: the model's own)")
     .option(
@@ -112,6 +119,7 @@ export function compressCommand(): Command {
       'after',
       '\nExamples:\n  itera-lite compress --model my-model\n' +
         '  itera-lite compress --model my-model --variant int4 --calibration my-text.txt --dataset my-test.txt\n' +
+        '  itera-lite compress --model my-model --variant int4 --calibration my-text.txt --tune\n' +
         '  itera-lite compress --out small --variant int8 --variant int4 --max-degradation int8=1,int4=5\n\n' +
         'Files go to <folder>/onnx/, under the names that transformers.js looks for; itera.json keeps how they were made\n' +
         'and what was measured. generate --variant runs them. The exit code is 3 if the upper end of the interval of a\n' +
@@ -151,6 +159,7 @@ async function compress(options: CompressCommandOptions): Promise<void> {
         progress.update({ done, total, unit: 'token' });
         if (done === total) progress.end();
       },
+      ...(options.tune && { refine: tuner(folder, options, progress, signal) }),
     });
     progress.end();
     let written = await writeVariants(folder, compressed, options.out);
@@ -200,6 +209,27 @@ async function compress(options: CompressCommandOptions): Promise<void> {
     progress.end();
     stop();
   }
+}
+
+function tuner(
+  folder: ModelFolder,
+  { tune, calibration = [], dataDir, seed, threads }: CompressCommandOptions,
+  progress: Progress,
+  signal: AbortSignal,
+) {
+  return createTuner(folder, {
+    texts: calibration,
+    steps: typeof tune === 'number' ? tune : defaultTuningSteps,
+    ...{ seed, threads, signal },
+    ...(dataDir && { dataDir }),
+    onStage: (stage) => {
+      progress.end();
+      progress.note(stage);
+    },
+    onWriting: (done, total) => progress.update({ done, total, unit: 'token', detail: 'written' }),
+    onStep: ({ step, totalSteps, divergence = Number.NaN }) =>
+      progress.update({ done: step, total: totalSteps, unit: 'step', detail: `from FP32 ${divergence.toFixed(4)}` }),
+  });
 }
 
 /** The default schemes with what the options change in them. */

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Tensor } from '../core/tensor.ts';
 import { replaceFile } from '../data/atomic-file.ts';
 import { makeFolder } from '../data/folder-file.ts';
 import type { ModelConfig } from '../models/config.ts';
@@ -53,7 +52,7 @@ export interface TunedModel {
    * Float weights that round well: with the same scales and zero points, `replaceLevels` gives in the compressed graph
    * of these weights the products that were trained.
    */
-  readonly weights: ReadonlyMap<string, Tensor<'float32'>>;
+  readonly weights: ModelFolder['weights'];
   readonly recipe: Recipe;
   readonly progress: TrainingProgress;
   readonly finished: boolean;
@@ -186,7 +185,8 @@ function splitTexts(window: Uint32Array, tokenizer: Tokenizer): readonly string[
   return texts;
 }
 
-function hashProducts(products: RoundedProducts): string {
+/** Equal for equal products. */
+export function hashProducts(products: RoundedProducts): string {
   const hash = createHash('sha256');
   for (const [name, { levels, scales, zeroPoints, ...rest }] of products) {
     hash.update(JSON.stringify([name, rest]));

@@ -120,9 +120,11 @@ async function raiseVariant(
     return { ...file, bytes, sha256, scheme: raised, products: matrices };
   };
   const { status, final, sentence } = await raiseBits(start, tensors, (assignment) => judge(encode(assignment).bytes));
-  const facts = { ...file.refinement, raisedProducts: final.raised };
+  // Other levels than those that weights were trained for: raising begins again from the model's own.
+  const { tuning, ...kept } = file.refinement ?? {};
+  const facts = { ...kept, raisedProducts: final.raised };
   return {
     ...(status === 'passed' && { file: { ...encode(final.assignment), refinement: facts } }),
-    sentence: `${variant}: ${sentence}`,
+    sentence: `${variant}: ${sentence}${tuning === undefined ? '' : ' Its weights are those before the tuning.'}`,
   };
 }

@@ -57,6 +57,22 @@ describe('itera-lite compress', () => {
     expect(missing.stderr).toMatch(/^VARIANT_MISSING: .*itera-lite compress --model .* --variant int4\n$/);
   });
 
+  it('trains weights for their levels where it is asked to, and says so', async () => {
+    const out = join(dir, 'tuned');
+    const long = join(dir, 'long.txt');
+    await writeFile(long, (await readFile(training, 'utf8')).repeat(8));
+    const given = ['--model', model, '--out', out, '--dataset', text, '--calibration', long, '--variant', 'int4'];
+    const { code, stderr } = await command('compress', ...given, '--tune', '3', '--threads', '1', '--no-raise');
+    expect([0, 3]).toContain(code);
+    expect(stderr).toContain('training the weights of int4 for its levels\n');
+    const { int4 } = readVariantRecords((await readModelFolder(out)).itera);
+    expect(int4?.refinement).toMatchObject({ tuning: { steps: 3, seed: 1, texts: ['long.txt'] } });
+    const generated = await command('generate', 'The', '--model', out, '--variant', 'int4', '--max-new-tokens', '4');
+    expect(generated).toMatchObject({ code: 0, stderr: '' });
+    const refused = await command('compress', ...given, '--tune', 'none');
+    expect(refused).toMatchObject({ code: 2, stdout: '' });
+  });
+
   it('ends with 3 and says why when a variant is worse than it may be', async () => {
     const out = join(dir, 'refused');
     const given = ['--model', model, '--out', out, '--dataset', text, '--variant', 'int4', '--method', 'nearest'];

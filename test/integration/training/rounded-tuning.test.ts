@@ -1,14 +1,19 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type CompressOptions, compressModel } from '../../../src/compression/compress-model.ts';
 import { quantizeMatrix } from '../../../src/compression/matrix-quantization.ts';
 import { type TuningOptions, tuneRoundedWeights } from '../../../src/compression/quantization-aware-tuning-file.ts';
 import type { RoundedProducts } from '../../../src/compression/rounded-weights.ts';
+import { judgeCandidate } from '../../../src/compression/variant-measurement.ts';
+import { createTuner } from '../../../src/compression/variant-tuning-file.ts';
+import { defaultBounds } from '../../../src/evaluation/degradation-bounds.ts';
 import { expandExperts } from '../../../src/graph/passes/expand-experts.ts';
 import { foldConstants } from '../../../src/graph/passes/fold-constants.ts';
 import { listStoredProducts } from '../../../src/graph/passes/stored-products.ts';
 import { buildInferenceGraph } from '../../../src/models/inference-graph.ts';
 import { readModelFolder, writeModelFolder } from '../../../src/models/model-folder-file.ts';
+import type { CompressedVariant } from '../../../src/models/variants.ts';
 import type { StepReport } from '../../../src/training/trainer.ts';
 import { runTraining } from '../../../src/training/training-run-file.ts';
 import { countDifferentBits } from '../../unit/training/toy-model.ts';
@@ -103,5 +108,33 @@ describe('tuning rounded weights', () => {
     expect(progress.step).toBe(12);
     const text = await readFile(join(toy.folder, 'own', 'own-text.txt'), 'utf8');
     expect(text.length).toBeGreaterThan(2048);
+  });
+});
+
+describe('createTuner', () => {
+  it('brings variants below 8 bits closer to the model, those with equal levels in one training', async () => {
+    const folder = await readModelFolder(modelDir);
+    const stages: string[] = [];
+    const tuner = createTuner(folder, {
+      ...{ texts: [toy.textPath], steps: 40, seed: 1, threads: 1, onStage: (stage) => stages.push(stage) },
+    });
+    const compress = (variants: readonly CompressedVariant[], refine?: CompressOptions['refine']) =>
+      compressModel(folder, {
+        ...{ variants, version: '0', calibration: { texts: [toy.textPath], tokens: 2048, seed: 1 } },
+        ...(refine && { refine }),
+      });
+    const plain = await compress(['int4']);
+    const tuned = await compress(['int8', 'int4', 'q4f16'], tuner);
+    const [int8, int4, q4f16] = tuned.files;
+    expect(stages.filter((stage) => stage.startsWith('training the weights'))).toHaveLength(1);
+    expect(int8?.refinement).toBeUndefined();
+    expect(int4?.refinement).toEqual(q4f16?.refinement);
+    expect(int4?.bytes.length).toBe(plain.files[0]?.bytes.length);
+    const ratio = async (bytes: Uint8Array | undefined): Promise<number> => {
+      const variant = { variant: 'int4' as const, bytes: bytes as Uint8Array };
+      const measured = { datasets: [toy.textPath], split: 'test' as const, seed: 1, threads: 1 };
+      return (await judgeCandidate(folder, 'toy', variant, defaultBounds, measured)).ratio as number;
+    };
+    expect(await ratio(int4?.bytes)).toBeLessThan(await ratio(plain.files[0]?.bytes));
   });
 });

@@ -1,0 +1,78 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { throwIfAborted } from '../core/errors.ts';
+import type { ModelFolder } from '../models/model-folder-file.ts';
+import type { StepReport } from '../training/trainer.ts';
+import type { RefinedVariant, RoundedVariant } from './compress-model.ts';
+import { hashProducts, type TunedModel, tuneRoundedWeights } from './quantization-aware-tuning-file.ts';
+import { roundToProducts } from './rounded-weights.ts';
+import { prepareGraph } from './variant-graph.ts';
+import type { RoundingScheme } from './variant-schemes.ts';
+
+/** Optimiser steps of a tuning unless told otherwise, see docs/experiments.md. */
+export const defaultTuningSteps = 300;
+
+export interface VariantTuningOptions {
+  /** Texts to train on: dataset names (their train split) or paths, in equal shares. None: the model writes its own. */
+  readonly texts: readonly string[];
+  readonly steps: number;
+  readonly seed: number;
+  readonly threads: number;
+  readonly dataDir?: string;
+  readonly signal?: AbortSignal;
+  readonly onStage?: (stage: string) => void;
+  readonly onWriting?: (doneTokens: number, totalTokens: number) => void;
+  readonly onStep?: (report: StepReport) => void;
+}
+
+/**
+ * A `refine` for `compressModel` that trains the weights of variants below 8 bits for their levels, see
+ * {@link tuneRoundedWeights}; of variants with equal levels once. The file keeps its size.
+ *
+ * @throws {@link IteraError} what {@link tuneRoundedWeights} throws.
+ */
+export function createTuner(
+  folder: ModelFolder,
+  { texts, steps, seed, threads, signal, ...options }: VariantTuningOptions,
+): (rounded: RoundedVariant) => Promise<RefinedVariant | undefined> {
+  const known = new Map<string, TunedModel>();
+
+  async function tune({ variant, products }: RoundedVariant, { centered }: RoundingScheme): Promise<TunedModel> {
+    const key = `${centered} ${hashProducts(products)}`;
+    const found = known.get(key);
+    if (found) return found;
+    options.onStage?.(`training the weights of ${variant} for its levels`);
+    const runDir = await mkdtemp(join(tmpdir(), 'itera-tuning-'));
+    try {
+      const tuned = await tuneRoundedWeights(folder.dir, products, {
+        ...options,
+        ...{ runDir, resume: false, threads, centered, choices: { steps, seed } },
+        ...(texts.length > 0 && { texts: texts.map((dataset) => ({ dataset, weight: 1 / texts.length })) }),
+        ...(signal && { signal }),
+      });
+      throwIfAborted(signal);
+      known.set(key, tuned);
+      return tuned;
+    } finally {
+      await rm(runDir, { recursive: true, force: true });
+    }
+  }
+
+  return async (rounded) => {
+    const { rounding } = rounded.scheme;
+    if (!rounding || rounding.bits >= 8) return undefined;
+    const { config, weights, recipe, progress } = await tune(rounded, rounding);
+    const { batchSize, sequenceLength, learningRate } = recipe;
+    const tuning = {
+      ...{ steps, tokens: steps * batchSize * sequenceLength, learningRate, seed },
+      texts: texts.length === 0 ? 'by the model itself' : texts.map((text) => basename(text)),
+      validation: progress.validations,
+    };
+    return {
+      weights,
+      products: roundToProducts(prepareGraph({ config, weights }, rounded.scheme).graph, rounded.products),
+      facts: { tuning },
+    };
+  };
+}
