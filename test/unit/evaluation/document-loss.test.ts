@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
@@ -247,10 +248,16 @@ describe('an aborted scoring', () => {
 describe('memory while scoring', () => {
   setFlagsFromString('--expose-gc');
   const collectGarbage = runInNewContext('gc') as () => void;
-  const usedBytes = (): number => {
-    collectGarbage();
-    const { heapUsed, arrayBuffers } = process.memoryUsage();
-    return heapUsed + arrayBuffers;
+  /** The least of several readings: V8 gives up the memory of dead buffers in the background, after the collection. */
+  const usedBytes = async (): Promise<number> => {
+    const readings: number[] = [];
+    for (let reading = 0; reading < 5; reading++) {
+      collectGarbage();
+      await setTimeout(2);
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      readings.push(heapUsed + arrayBuffers);
+    }
+    return Math.min(...readings);
   };
 
   it('does not grow with the text: after 15 to 30 MB of a stream it is within 4 MB of what it was after 3 MB', async () => {
@@ -263,8 +270,8 @@ describe('memory while scoring', () => {
       for (let index = 0; index < documentCount; index++) {
         mostWaiting = Math.max(mostWaiting, (index * documentBytes) / 4 - scoredTokens);
         // Not at the very start: what the first windows need is needed for a text of any size.
-        if (index === 120) atStart = usedBytes();
-        if (index >= 600 && index % 100 === 0) later.push(usedBytes());
+        if (index === 120) atStart = await usedBytes();
+        if (index >= 600 && index % 100 === 0) later.push(await usedBytes());
         yield plainDocument(String.fromCharCode(97 + (index % 26)).repeat(documentBytes));
       }
     }
@@ -282,7 +289,7 @@ describe('memory while scoring', () => {
     });
     expect(losses).toHaveLength(documentCount);
     expect(losses.every(({ nats }) => nats === documentBytes / 4)).toBe(true);
-    // The least of them: buffers that are already given up may still be counted, but a text that is kept always is.
+    // The least of them: what a busy machine gives up late is counted in some, but a text that is kept is in all.
     expect(Math.min(...later) - atStart).toBeLessThan(4e6);
     // 512 windows may wait, of up to 512 new tokens each, and the documents at their ends.
     expect(mostWaiting).toBeLessThan(512 * 512 + documentBytes);
