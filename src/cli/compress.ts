@@ -12,7 +12,7 @@ import {
 } from '../compression/variant-measurement.ts';
 import { raiseFailed } from '../compression/variant-raising.ts';
 import { defaultSchemes, type RoundingScheme, type VariantScheme } from '../compression/variant-schemes.ts';
-import { createTuner, defaultTuningSteps } from '../compression/variant-tuning-file.ts';
+import { createTuner, defaultTuningSteps, isTunable } from '../compression/variant-tuning-file.ts';
 import { recordVariantMeasurements, writeVariants } from '../compression/write-variants-file.ts';
 import { IteraError } from '../core/errors.ts';
 import { openDataset } from '../data/dataset-files.ts';
@@ -28,7 +28,7 @@ import { defaultModel, openModel } from '../runtime/load-model-file.ts';
 import { modelName } from '../validation/model-facts.ts';
 import { describeProvenance } from '../validation/provenance.ts';
 import { interruptSignal } from './interrupt.ts';
-import { collect, parseChoice, parseCount, parseNumber, parseSeed, parseThreads } from './options.ts';
+import { collect, parseAmount, parseChoice, parseCount, parseSeed, parseThreads } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress, type Progress } from './progress.ts';
@@ -91,7 +91,7 @@ export function compressCommand(): Command {
     .option(
       '--budget <nats>',
       'divergence that the bits of mixed may cost, as predicted, in nats per token',
-      parseNumber,
+      parseAmount,
       defaultBudgetNats,
     )
     .option(
@@ -133,6 +133,10 @@ export function compressCommand(): Command {
 async function compress(options: CompressCommandOptions): Promise<void> {
   const { seed, threads, dataDir } = options;
   const variants = chooseVariants(options.variant ?? ['all']);
+  if (options.tune && !variants.some(isTunable)) {
+    const message = `Expected --tune with a variant below 8 bits (${compressedVariants.filter(isTunable).join(', ')}), got ${variants.join(', ')}.`;
+    throw new IteraError('INVALID_ARGUMENT', message, { variants });
+  }
   const bounds = options.maxDegradation === undefined ? defaultBounds : parseDegradationBounds(options.maxDegradation);
   const datasets = distinctDatasets(options.dataset ?? defaultDatasets);
   const progress = createProgress();

@@ -66,8 +66,6 @@ function downloadCommand(): Command {
           'Ctrl-C keeps what has arrived; the same command goes on from there.\n' +
           'Environment: HF_ENDPOINT (a mirror), HF_TOKEN, HF_HUB_OFFLINE=1 (no request), ITERA_CACHE_DIR.',
       )
-      .exitOverride()
-      .showHelpAfterError()
       // A --json after the names goes to the command above, which has that option too.
       .action((names: readonly string[], _options, command: Command) => download(names, command.optsWithGlobals()))
   );

@@ -41,5 +41,12 @@ export function parseNumber(text: string): number {
   return value;
 }
 
+/** A finite number that is not negative. */
+export function parseAmount(text: string): number {
+  const value = parseNumber(text);
+  if (value < 0) throw new InvalidArgumentError('Expected a number of at least 0.');
+  return value;
+}
+
 /** Collects a repeatable option. */
 export const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];

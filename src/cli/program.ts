@@ -64,9 +64,14 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     const command = args.includes(name) ? await load() : new Command(name);
     program.addCommand(command.description(summary));
   }
-  for (const command of [program, ...program.commands]) command.exitOverride().showHelpAfterError();
+  for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
+    command.exitOverride().showHelpAfterError(`${fullName(command)} --help lists the options.`);
+  }
   return program;
 }
+
+const fullName = (command: Command): string =>
+  [...(command.parent ? [fullName(command.parent)] : []), command.name()].join(' ');
 
 function report(error: unknown): number {
   // Commander has already written what is wrong, or the help that was asked for.

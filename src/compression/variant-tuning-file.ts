@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { throwIfAborted } from '../core/errors.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
+import type { CompressedVariant } from '../models/variants.ts';
 import type { StepReport } from '../training/trainer.ts';
 import type { RefinedVariant, RoundedVariant } from './compress-model.ts';
 import { hashProducts, type TunedModel, tuneRoundedWeights } from './quantization-aware-tuning-file.ts';
 import { roundToProducts } from './rounded-weights.ts';
 import { prepareGraph } from './variant-graph.ts';
-import type { RoundingScheme } from './variant-schemes.ts';
+import { defaultSchemes, type RoundingScheme } from './variant-schemes.ts';
 
 /** Optimiser steps of a tuning unless told otherwise, see docs/experiments.md. */
 export const defaultTuningSteps = 300;
@@ -25,6 +26,12 @@ export interface VariantTuningOptions {
   readonly onWriting?: (doneTokens: number, totalTokens: number) => void;
   readonly onStep?: (report: StepReport) => void;
 }
+
+/** Whether tuning changes a variant: levels of 8 bits and more lose too little. */
+export const isTunable = (variant: CompressedVariant): boolean => belowEightBits(defaultSchemes[variant].rounding);
+
+const belowEightBits = (rounding: RoundingScheme | undefined): rounding is RoundingScheme =>
+  rounding !== undefined && rounding.bits < 8;
 
 /**
  * A `refine` for `compressModel` that trains the weights of variants below 8 bits for their levels, see
@@ -61,7 +68,7 @@ export function createTuner(
 
   return async (rounded) => {
     const { rounding } = rounded.scheme;
-    if (!rounding || rounding.bits >= 8) return undefined;
+    if (!belowEightBits(rounding)) return undefined;
     const { config, weights, recipe, progress } = await tune(rounded, rounding);
     const { batchSize, sequenceLength, learningRate } = recipe;
     const tuning = {

@@ -34,28 +34,42 @@ describe('itera-lite', () => {
   });
 });
 
-describe('wrong usage exits with 2, says what is wrong on stderr and how it is used, and writes nothing on stdout', () => {
+describe('wrong usage exits with 2, says on stderr what is wrong and where the options are listed, and writes nothing on stdout', () => {
   it.each<[line: string, says: RegExp]>([
     ['', /^Usage: itera-lite/],
-    ['evalute', /unknown command 'evalute'.*Did you mean evaluate\?.*Usage: itera-lite/s],
-    ['--frobnicate', /unknown option '--frobnicate'.*Usage: itera-lite/s],
-    ['run --modle x', /unknown option '--modle'.*Did you mean --model\?.*Usage: itera-lite run/s],
-    ['run stories', /too many arguments.*Usage: itera-lite run/s],
+    ['evalute', /unknown command 'evalute'.*Did you mean evaluate\?.*\nitera-lite --help lists the options\.\n$/s],
+    ['--frobnicate', /unknown option '--frobnicate'.*\nitera-lite --help lists the options\.\n$/s],
+    [
+      'run --modle x',
+      /unknown option '--modle'.*Did you mean --model\?.*\nitera-lite run --help lists the options\.\n$/s,
+    ],
+    ['run stories', /too many arguments.*\nitera-lite run --help lists the options\.\n$/s],
     ['run --split dev', /argument 'dev' is invalid.*train, valid, test/s],
     ['run --threads 0', /'--threads <n>' argument '0' is invalid. Expected a whole number from 1/],
     ['run --threads 100000', /Expected a whole number from 1 to 1024/],
     ['run --seed -1', /Expected a whole number from 0/],
     ['run --seed 1.5', /Expected a whole number from 0/],
     ['run --model', /'--model <dir>' argument missing/],
-    ['evaluate', /required option '--dataset <name\|file>' not specified.*Usage: itera-lite evaluate/s],
+    [
+      'evaluate',
+      /required option '--dataset <name\|file>' not specified.*\nitera-lite evaluate --help lists the options\.\n$/s,
+    ],
     ['evaluate --dataset stories --context none', /'--context <n>' argument 'none' is invalid/],
     ['evaluate --dataset stories --stride 0', /'--stride <n>' argument '0' is invalid/],
     ['generate Once --top-k 0', /'--top-k <n>' argument '0' is invalid/],
     ['generate Once --max-new-tokens -5', /'--max-new-tokens <n>' argument '-5' is invalid/],
     ['generate Once --temperature warm', /'--temperature <x>' argument 'warm' is invalid. Expected a number/],
     ['generate Once upon', /too many arguments/],
+    [
+      'compress --variant int8 --budget -1',
+      /'--budget <nats>' argument '-1' is invalid. Expected a number of at least 0/,
+    ],
     ['train --recipe none.json --steps 0', /'--steps <n>' argument '0' is invalid/],
-    ['datasets --jsn', /unknown option '--jsn'.*Usage: itera-lite datasets/s],
+    [
+      'datasets download --jsn',
+      /unknown option '--jsn'.*\nitera-lite datasets download --help lists the options\.\n$/s,
+    ],
+    ['datasets --jsn', /unknown option '--jsn'.*\nitera-lite datasets --help lists the options\.\n$/s],
   ])('%s', async (line, says) => {
     const { code, stdout, stderr } = await command(...line.split(' ').filter((word) => word !== ''));
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
@@ -75,6 +89,10 @@ describe('wrong usage exits with 2, says what is wrong on stderr and how it is u
     [
       'evaluate --dataset stories --split valid',
       /^INVALID_ARGUMENT: Expected a split of stories \(test\), got "valid"/,
+    ],
+    [
+      'compress --variant int8 --variant fp16 --tune',
+      /^INVALID_ARGUMENT: Expected --tune with a variant below 8 bits \(int4, q4f16, mixed\), got fp16, int8\./,
     ],
     ['train', /^INVALID_ARGUMENT: Expected --recipe FILE .* or --init MODEL and --text FILE/],
     ['train --init itera-lite-micro', /^INVALID_ARGUMENT: Expected --recipe FILE/],

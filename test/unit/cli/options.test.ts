@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { collect, parseCount, parseNumber, parseSeed, parseThreads } from '../../../src/cli/options.ts';
+import { collect, parseAmount, parseCount, parseNumber, parseSeed, parseThreads } from '../../../src/cli/options.ts';
 
 describe.each([
   [
@@ -12,6 +12,7 @@ describe.each([
   ['parseThreads', parseThreads, ['1', '2', '1024'], ['', '0', '-2', '1025', '1.5', 'all']],
   ['parseSeed', parseSeed, ['0', '1', '4294967295'], ['', ' ', '-1', '0.5', '4294967296', 'Infinity', 'x']],
   ['parseNumber', parseNumber, ['0', '-1.5', '1e-3', '.5'], ['', ' ', 'NaN', 'Infinity', '1,5', '1.5x']],
+  ['parseAmount', parseAmount, ['0', '1.5', '1e-3'], ['', 'NaN', 'Infinity', '-0.1', 'x']],
 ] as const)('%s', (_, parse, accepted, refused) => {
   it.each(accepted)('takes %j', (text) => {
     expect(parse(text)).toBe(Number(text));
@@ -19,7 +20,7 @@ describe.each([
 
   it.each(refused)('refuses %j, and says what it expected', (text) => {
     expect(() => parse(text)).toThrow(InvalidArgumentError);
-    expect(() => parse(text)).toThrow(/^Expected a (whole )?number( from \d+ to \d+)?\.$/);
+    expect(() => parse(text)).toThrow(/^Expected a (whole )?number( from \d+ to \d+| of at least 0)?\.$/);
   });
 });
 
