@@ -13,7 +13,7 @@ import {
 import { raiseFailed } from '../compression/variant-raising.ts';
 import { defaultSchemes, type RoundingScheme, type VariantScheme } from '../compression/variant-schemes.ts';
 import { createTuner, defaultTuningSteps, isTunable } from '../compression/variant-tuning-file.ts';
-import { recordVariantMeasurements, writeVariants } from '../compression/write-variants-file.ts';
+import { recordVariantMeasurements, refuseOtherModel, writeVariants } from '../compression/write-variants-file.ts';
 import { IteraError } from '../core/errors.ts';
 import { openDataset } from '../data/dataset-files.ts';
 import { type Split, splits } from '../data/dataset-registry.ts';
@@ -144,6 +144,7 @@ async function compress(options: CompressCommandOptions): Promise<void> {
   try {
     const folder = await openModel(options.model, { signal });
     await checkOutputFolder(options.out ?? folder.dir);
+    if (options.out !== undefined) await refuseOtherModel(folder, options.out);
     await refuseSharedTexts(datasets, options, signal);
     const compressed = await compressModel(folder, {
       variants,

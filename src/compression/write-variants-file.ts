@@ -6,13 +6,7 @@ import { replaceFile } from '../data/atomic-file.ts';
 import { makeFolder } from '../data/folder-file.ts';
 import { optionalModelFiles, requiredModelFiles } from '../models/model-folder.ts';
 import { type ModelFolder, readModelFolder } from '../models/model-folder-file.ts';
-import {
-  type CompressedVariant,
-  readVariantRecords,
-  type VariantRecord,
-  type VariantSource,
-  variantFiles,
-} from '../models/variants.ts';
+import { type CompressedVariant, readVariantRecords, type VariantRecord, variantFiles } from '../models/variants.ts';
 import type { CompressedModel } from './compress-model.ts';
 
 /** What is in a folder's `itera.json`, as far as it is known here. */
@@ -33,7 +27,7 @@ export async function writeVariants(
   outDir: string = folder.dir,
 ): Promise<ModelFolder> {
   const isOwn = resolve(outDir) === resolve(folder.dir);
-  const itera = isOwn ? await readItera(outDir) : await prepareCopy(folder, source, outDir);
+  const itera = isOwn ? await readItera(outDir) : await prepareCopy(folder, outDir);
   for (const { variant, bytes } of files) await write(join(outDir, variantFiles[variant]), bytes);
   const made = files.map(({ variant, bytes, sha256, scheme, ...rest }): [CompressedVariant, VariantRecord] => [
     variant,
@@ -75,17 +69,26 @@ export async function recordVariantMeasurements(
   await writeItera(dir, { ...itera, variants: { ...known, ...Object.fromEntries(measured) } });
 }
 
-/** Copies a model's files, all but `config.json`, without which the copy does not count as a model yet. */
-async function prepareCopy(folder: ModelFolder, source: VariantSource, outDir: string): Promise<Itera> {
+/**
+ * Makes sure that a folder holds no model, or the same one.
+ *
+ * @returns Whether it holds the model.
+ * @throws {@link IteraError} `INVALID_ARGUMENT` if it holds another, and what {@link readModelFolder} throws.
+ */
+export async function refuseOtherModel(folder: ModelFolder, outDir: string): Promise<boolean> {
   const before = await readdir(outDir).catch(() => [] as string[]);
-  const there = before.includes('config.json') ? (await readModelFolder(outDir)).sha256 : undefined;
-  const isOther = there && requiredModelFiles.some((name) => there[name] !== folder.sha256[name]);
-  if (isOther) {
-    const message = `Expected --out to name a new folder or a copy of this model, but ${outDir} holds another model. Name another folder.`;
-    throw new IteraError('INVALID_ARGUMENT', message, { dir: outDir, source });
-  }
+  if (!before.includes('config.json')) return false;
+  const there = (await readModelFolder(outDir)).sha256;
+  if (requiredModelFiles.every((name) => there[name] === folder.sha256[name])) return true;
+  const message = `Expected --out to name a new folder or a copy of this model, but ${outDir} holds another model. Name another folder.`;
+  throw new IteraError('INVALID_ARGUMENT', message, { dir: outDir });
+}
+
+/** Copies a model's files, all but `config.json`, without which the copy does not count as a model yet. */
+async function prepareCopy(folder: ModelFolder, outDir: string): Promise<Itera> {
+  const isThere = await refuseOtherModel(folder, outDir);
   const { variants: _, ...itera } = await readItera(folder.dir);
-  const own = there ? readVariantRecords(await readItera(outDir)) : {};
+  const own = isThere ? readVariantRecords(await readItera(outDir)) : {};
   const names = (await readdir(folder.dir)).filter((name) => name === 'README.md' || name.endsWith('.svg'));
   const files = [...requiredModelFiles, ...optionalModelFiles].filter((name) => folder.sha256[name] !== undefined);
   await copyInto(

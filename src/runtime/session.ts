@@ -1,3 +1,5 @@
+// First, or it would come too late.
+import './telemetry-off.ts';
 import * as ort from '#onnxruntime';
 import type { DType, TypedArrayOf } from '../core/dtype.ts';
 import { IteraError } from '../core/errors.ts';

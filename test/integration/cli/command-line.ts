@@ -39,7 +39,15 @@ export async function command(...args: readonly string[]): Promise<Ended> {
 
 /** Starts a command line in a process of its own, as users do. */
 export function startProcess(...args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
-  const { ITERA_DATA_DIR: _, ...env } = process.env;
+  return startProcessIn({}, ...args);
+}
+
+/** The same with other environment variables: those that are undefined are not passed on. */
+export function startProcessIn(
+  changes: Readonly<Record<string, string | undefined>>,
+  ...args: readonly string[]
+): { child: ChildProcess; ended: Promise<Ended> } {
+  const { ITERA_DATA_DIR: _, ...env } = { ...process.env, ...changes };
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...args], {
     cwd: fileURLToPath(new URL('../../..', import.meta.url)),
     env: { ...env, ITERA_CACHE_DIR: cacheDir },

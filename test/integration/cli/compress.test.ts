@@ -57,6 +57,12 @@ describe('itera-lite compress', () => {
     expect(missing.stderr).toMatch(/^VARIANT_MISSING: .*itera-lite compress --model .* --variant int4\n$/);
   });
 
+  it('refuses a folder with another model before any work', async () => {
+    const given = ['--model', model, '--out', 'models/itera-lite-micro', '--dataset', text, '--variant', 'int8'];
+    const { code, stderr } = await command('compress', ...given);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/^INVALID_ARGUMENT: .*another model/) });
+  });
+
   it('trains weights for their levels where it is asked to, and says so', async () => {
     const out = join(dir, 'tuned');
     const long = join(dir, 'long.txt');

@@ -1,11 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { Tensor } from '../../../src/core/tensor.ts';
 import { writeModelFolder } from '../../../src/models/model-folder-file.ts';
 import { defaultModel, openModel } from '../../../src/runtime/load-model-file.ts';
-import { startProcess } from './command-line.ts';
+import { startProcess, startProcessIn } from './command-line.ts';
 
 let dir: string;
 beforeAll(async () => {
@@ -30,6 +30,16 @@ describe.concurrent('itera-lite in a process of its own', { timeout: 120_000 }, 
     const { code, stdout, stderr } = await startProcess('generate', 'Once', '--model', join(dir, 'none')).ended;
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/^FILE_NOT_FOUND: [^\n]+\n$/);
+  });
+
+  it('leaves nothing in the home folder and keeps ONNX Runtime from reporting to its makers', async ({ expect }) => {
+    const home = join(dir, 'home');
+    await mkdir(home);
+    const places = { HOME: home, USERPROFILE: home, XDG_CACHE_HOME: undefined, ORT_DISABLE_TELEMETRY: undefined };
+    const { code } = await startProcessIn(places, 'generate', 'Once', '--max-new-tokens', '1').ended;
+    expect(code).toBe(0);
+    // Where it reports, it keeps a device identifier and a queue of events there.
+    expect(await readdir(home)).toEqual([]);
   });
 
   it('ends quietly when its reader has had enough', async ({ expect }) => {
