@@ -51,7 +51,11 @@ export class IteraError extends Error {
 
 /** Throws `ABORTED` if the signal has fired; long work calls this between steps. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) {
-    throw new IteraError('ABORTED', 'The operation was aborted by its caller.', {}, { cause: signal.reason });
-  }
+  if (signal?.aborted) throw abortError(signal);
+}
+
+/** The `ABORTED` of a signal that has fired: its reason if that is one of our errors, which says more. */
+export function abortError({ reason }: AbortSignal): IteraError {
+  if (reason instanceof IteraError) return reason;
+  return new IteraError('ABORTED', 'The operation was aborted by its caller.', {}, { cause: reason });
 }

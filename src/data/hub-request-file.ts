@@ -1,4 +1,4 @@
-import { IteraError, throwIfAborted } from '../core/errors.ts';
+import { abortError, IteraError, throwIfAborted } from '../core/errors.ts';
 import type { HubSettings } from './hub-settings-file.ts';
 import { parseRetryAfter, type RetryOptions, TransientFault } from './retry.ts';
 
@@ -143,9 +143,7 @@ function refused(came: string, address: string, advice: string, cause?: unknown,
 
 function describeFault(error: unknown, address: string, watch: StallWatch, signal: AbortSignal | undefined): Error {
   if (error instanceof IteraError || error instanceof TransientFault) return error;
-  if (signal?.aborted) {
-    return new IteraError('ABORTED', 'The operation was aborted by its caller.', {}, { cause: signal.reason });
-  }
+  if (signal?.aborted) return abortError(signal);
   const { host } = new URL(address);
   if (watch.hasStalled()) return new TransientFault(`${host} sent nothing for ${watch.stallMs} ms`, { cause: error });
   const { code, message } = rootOf(error);

@@ -124,7 +124,7 @@ describe('itera-lite compress', () => {
     });
     const { code, stdout, stderr } = await ended;
     expect({ code, stdout }).toEqual({ code: 130, stdout: '' });
-    expect(stderr).toMatch(/stopping\nABORTED: /);
+    expect(stderr).toMatch(/stopping\nABORTED: Interrupted before the end\.\n$/);
     expect(await readdir(copy)).toEqual(before);
     expect(await readFile(join(copy, 'itera.json'), 'utf8')).toBe(itera);
   });
