@@ -12,7 +12,7 @@ import {
 } from '../compression/variant-measurement.ts';
 import { raiseFailed } from '../compression/variant-raising.ts';
 import { defaultSchemes, type RoundingScheme, type VariantScheme } from '../compression/variant-schemes.ts';
-import { createTuner, defaultTuningSteps, isTunable } from '../compression/variant-tuning-file.ts';
+import { createTuner, defaultTuningSteps, isTunable, refuseShortTexts } from '../compression/variant-tuning-file.ts';
 import { recordVariantMeasurements, refuseOtherModel, writeVariants } from '../compression/write-variants-file.ts';
 import { IteraError } from '../core/errors.ts';
 import { openDataset } from '../data/dataset-files.ts';
@@ -146,11 +146,13 @@ async function compress(options: CompressCommandOptions): Promise<void> {
     await checkOutputFolder(options.out ?? folder.dir);
     if (options.out !== undefined) await refuseOtherModel(folder, options.out);
     await refuseSharedTexts(datasets, options, signal);
+    const { calibration = [] } = options;
+    if (options.tune) await refuseShortTexts(folder, { texts: calibration, ...(dataDir && { dataDir }), signal });
     const compressed = await compressModel(folder, {
       variants,
       schemes: chosenSchemes(variants, options),
       calibration: {
-        texts: options.calibration ?? [],
+        texts: calibration,
         tokens: options.calibrationTokens,
         seed,
         ...(dataDir && { dataDir }),

@@ -83,7 +83,7 @@ export async function raiseBits<O extends BitOption, M extends RaisedMeasurement
   let passing = raises.length;
   let final = await tryRaises(passing);
   if (!final.measurement.passed) {
-    const sentence = `It cannot pass: with the largest option for all ${tensors.length} tensors (${final.bytes} bytes), ${state(final)}.`;
+    const sentence = `It cannot pass: with the largest option for all ${tensors.length} tensors (${final.bytes} bytes of matrices), ${state(final)}.`;
     return { status: 'cannot pass', final, rounds, sentence };
   }
   let failing = 0;
@@ -95,12 +95,12 @@ export async function raiseBits<O extends BitOption, M extends RaisedMeasurement
       final = round;
     } else failing = middle;
   }
-  const sentence = `It passes with larger options for ${final.raised} of ${tensors.length} tensors (${final.bytes} bytes): ${state(final)}; found in ${rounds.length} rounds.`;
+  const sentence = `It passes with larger options for ${final.raised} of ${tensors.length} tensors (${final.bytes} bytes of matrices): ${state(final)}; found in ${rounds.length} rounds.`;
   return { status: 'passed', final, rounds, sentence };
 }
 
 function state({ measurement: { ratio, upper } }: RaisingRound): string {
-  const shown = (value: number | undefined) => (value === undefined ? 'unknown' : value.toFixed(4));
+  const shown = (value: number | undefined) => (value === undefined ? 'unknown' : value.toFixed(6));
   return `the ratio of its perplexity to that of FP32 is ${shown(ratio)}, the upper end ${shown(upper)}`;
 }
 

@@ -13,7 +13,8 @@ export interface CalibrationSize {
 
 /**
  * Windows of tokens out of documents in an order drawn at random, one from each: from its beginning, after the
- * end-of-text mark, if it is no longer than a window, else from a place drawn at random.
+ * end-of-text mark, if it is no longer than a window, else from a place drawn at random. Where that is too little, what is
+ * left of long documents follows, window by window in an order drawn at random.
  *
  * @throws {@link IteraError} `TEXT_EMPTY` if no document has a token, `ABORTED`.
  */
@@ -27,6 +28,7 @@ export function cutWindows(
   const random = createRandom(seed, 11);
   const windows: Uint32Array[] = [];
   let total = 0;
+  const left: Uint32Array[] = [];
   for (const index of permutation(documents.length, random)) {
     if (total >= tokens) break;
     throwIfAborted(signal);
@@ -39,9 +41,26 @@ export function cutWindows(
     const window = marked.slice(start, start + windowTokens);
     windows.push(window);
     total += window.length;
+    left.push(...cutAround(marked, start, windowTokens));
+  }
+  for (const index of permutation(left.length, random)) {
+    if (total >= tokens) break;
+    const window = (left[index] as Uint32Array).slice();
+    windows.push(window);
+    total += window.length;
   }
   if (windows.length === 0) {
     throw new IteraError('TEXT_EMPTY', 'Expected text to calibrate with, got none. Give a longer text.');
+  }
+  return windows;
+}
+
+/** The windows before and after the one at `start`, which they touch. */
+function cutAround(tokens: Uint32Array, start: number, windowTokens: number): readonly Uint32Array[] {
+  const windows: Uint32Array[] = [];
+  for (let from = (start % windowTokens) - windowTokens; from < tokens.length; from += windowTokens) {
+    const window = tokens.subarray(Math.max(from, 0), Math.max(from + windowTokens, 0));
+    if (from !== start && window.length > 0) windows.push(window);
   }
   return windows;
 }

@@ -78,7 +78,8 @@ export async function readCalibration(
     const dataset = await openTraining(nameOrPath, options);
     datasets.push(dataset);
     windows.push(...(await drawWindows(dataset, model, { ...size, tokens: tokens / texts.length }, options)));
-    onProgress?.(index + 1, texts.length);
+    const read = windows.reduce((sum, window) => sum + window.length, 0);
+    onProgress?.(read, index + 1 === texts.length ? read : Math.max(tokens, read));
   }
   return { windows, facts: describe(windows, datasets, seed) };
 }

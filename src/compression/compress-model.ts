@@ -4,7 +4,12 @@ import type { ModelFolder } from '../models/model-folder-file.ts';
 import { variantSource } from '../models/variant-file.ts';
 import { type CompressedVariant, type VariantSource, variantMetadata } from '../models/variants.ts';
 import { type BitChoice, chooseBits, type FittedText } from './bit-choice.ts';
-import { type CalibrationFacts, type CalibrationOptions, readCalibration } from './calibration.ts';
+import {
+  type CalibrationFacts,
+  type CalibrationOptions,
+  defaultCalibrationTokens,
+  readCalibration,
+} from './calibration.ts';
 import { type CalibrationStatistics, gatherStatistics } from './calibration-statistics.ts';
 import type { RoundedProducts } from './rounded-weights.ts';
 import { encodeBaseline, encodeVariant, preparedForm, prepareGraph, roundProducts } from './variant-graph.ts';
@@ -165,6 +170,10 @@ function createCalibration(
       const isOwn = (calibration.texts ?? []).length === 0;
       onStage?.(isOwn ? 'the model writes a text to calibrate with' : 'reading the text to calibrate with');
       text = await readCalibration(folder, { ...calibration, ...follow });
+      const { tokens: wanted = defaultCalibrationTokens } = calibration;
+      const found = text.facts.tokens;
+      if (found < wanted)
+        onStage?.(`only ${found} tokens to calibrate with, of ${wanted} wanted: a longer text rounds better`);
     }
     onStage?.('gathering what its products multiply');
     const { graph, experts } = prepareGraph(folder, scheme);

@@ -40,12 +40,21 @@ export const preparedForm = ({ rounding, experts }: VariantScheme): string =>
 /** Bits and block size that a scheme stores a product in. */
 function productFormat(
   { bits, blockSize, exceptions = {} }: RoundingScheme,
-  name: string,
+  { name, kind, columns }: StoredProduct,
 ): { readonly bits: ProductBits; readonly blockSize: number } {
   const own = Object.hasOwn(exceptions, name) ? exceptions[name] : undefined;
   const [, alike] = Object.entries(exceptions).find(([key]) => isPattern(key) && name.endsWith(key.slice(1))) ?? [];
   const chosen = own ?? alike ?? bits;
-  return typeof chosen === 'object' ? chosen : { bits: chosen, blockSize };
+  if (typeof chosen === 'object') return chosen;
+  // Both matrices of a mixture in one operator need the same blocks.
+  const isFused = kind === 'expertsInput' || kind === 'expertsOutput';
+  return { bits: chosen, blockSize: isFused ? blockSize : fittingBlock(blockSize, columns) };
+}
+
+/** The largest size of blocks up to one that pads rows no further than blocks of 16 do: padding is stored as well. */
+function fittingBlock(blockSize: number, columns: number): number {
+  const padded = (size: number): number => Math.ceil(columns / size) * size;
+  return blockSize > 16 && padded(blockSize) > padded(16) ? fittingBlock(blockSize / 2, columns) : blockSize;
 }
 
 const isPattern = (key: string): boolean => key.startsWith('*');
@@ -65,7 +74,7 @@ export function roundProducts(
   checkExceptions(rounding, products);
   return new Map(
     products.flatMap((product): [string, QuantizedMatrix][] => {
-      const { bits, blockSize } = productFormat(rounding, product.name);
+      const { bits, blockSize } = productFormat(rounding, product);
       const matrix = bits !== 16 && roundProduct(product, rounding, { bits, blockSize }, statistics);
       return matrix ? [[product.name, matrix]] : [];
     }),
@@ -84,7 +93,7 @@ export function roundProduct(
   format: { readonly bits: BitWidth; readonly blockSize: number },
   statistics?: CalibrationStatistics,
 ): QuantizedMatrix | undefined {
-  if (productFormat(rounding, product.name).bits === 16) return undefined;
+  if (productFormat(rounding, product).bits === 16) return undefined;
   const own = statistics?.get(product.name);
   const known = own && product.kind === 'embedding' ? own.map((part) => addLookup(part, rounding.lookupShare)) : own;
   return quantizeProduct(product, { ...rounding, ...format, scalePrecision: 'float16' }, known);

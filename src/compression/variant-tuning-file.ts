@@ -1,9 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { throwIfAborted } from '../core/errors.ts';
+import { IteraError, throwIfAborted } from '../core/errors.ts';
+import { openDataset } from '../data/dataset-files.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import type { CompressedVariant } from '../models/variants.ts';
+import { createModelTokenizer } from '../runtime/model.ts';
 import type { StepReport } from '../training/trainer.ts';
 import type { RefinedVariant, RoundedVariant } from './compress-model.ts';
 import { hashProducts, type TunedModel, tuneRoundedWeights } from './quantization-aware-tuning-file.ts';
@@ -32,6 +34,33 @@ export const isTunable = (variant: CompressedVariant): boolean => belowEightBits
 
 const belowEightBits = (rounding: RoundingScheme | undefined): rounding is RoundingScheme =>
   rounding !== undefined && rounding.bits < 8;
+
+/**
+ * Makes sure, before long work, that texts are long enough for a row to train on.
+ *
+ * @throws {@link IteraError} `INVALID_ARGUMENT` for one that is not, and what `openDataset` throws.
+ */
+export async function refuseShortTexts(
+  folder: ModelFolder,
+  { texts, dataDir, signal }: Pick<VariantTuningOptions, 'texts' | 'dataDir' | 'signal'>,
+): Promise<void> {
+  const tokenizer = createModelTokenizer(folder);
+  for (const text of texts) {
+    const dataset = await openDataset(text, { split: 'train', ...(dataDir && { dataDir }), ...(signal && { signal }) });
+    let tokens = 0;
+    for await (const document of dataset.documents()) {
+      // One more for the end of the document.
+      tokens += tokenizer.encode(document.text).length + 1;
+      if (tokens > tunedRow) break;
+    }
+    if (tokens > tunedRow) continue;
+    const message = `Expected more than ${tunedRow} tokens to train on in ${text}, got ${tokens}. Name a longer text with --calibration, or none.`;
+    throw new IteraError('INVALID_ARGUMENT', message, { text, tokens });
+  }
+}
+
+/** Tokens of a row in `fineTuningRecipe`. */
+const tunedRow = 256;
 
 /**
  * A `refine` for `compressModel` that trains the weights of variants below 8 bits for their levels, see

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IteraError, throwIfAborted } from '../core/errors.ts';
 import { replaceFile } from '../data/atomic-file.ts';
 import { makeFolder } from '../data/folder-file.ts';
+import { readWholeFile } from '../data/whole-file.ts';
 import {
   formatModelFiles,
   type ModelContents,
@@ -108,7 +109,7 @@ async function checkIsFolder(dir: string): Promise<void> {
 async function readIfPresent(path: string, signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
   throwIfAborted(signal);
   try {
-    return await readFile(path, signal === undefined ? {} : { signal });
+    return await readWholeFile(path, signal);
   } catch (cause) {
     throwIfAborted(signal);
     if (systemCode(cause) === 'ENOENT') {

@@ -59,7 +59,12 @@ export function parseModelFiles(files: ReadonlyMap<string, Uint8Array>, source: 
     }
     return bytes;
   };
-  const optional = (name: string): unknown => (files.has(name) ? parseJson(need(name), name, source) : undefined);
+  const optional = (name: string): unknown => {
+    const value = files.has(name) ? parseJson(need(name), name, source) : undefined;
+    if (value === undefined || (typeof value === 'object' && value !== null && !Array.isArray(value))) return value;
+    const message = `Expected ${name} in '${source}' to hold an object. Export or download the model again.`;
+    throw new IteraError('MODEL_INVALID', message, { source, file: name });
+  };
   const bytesOfRequired = requiredModelFiles.map(need);
   const [configJson, tokenizerJson, tokenizerConfig] = bytesOfRequired
     .slice(0, 3)

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IteraError, throwIfAborted } from '../core/errors.ts';
+import { readWholeFile } from '../data/whole-file.ts';
 import { readOnnxMetadata } from '../onnx/metadata.ts';
 import type { ModelFolder } from './model-folder-file.ts';
 import {
@@ -70,7 +70,7 @@ async function readBytes(
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
   try {
-    return await readFile(path, signal ? { signal } : {});
+    return await readWholeFile(path, signal);
   } catch (cause) {
     throwIfAborted(signal);
     const { code } = cause as NodeJS.ErrnoException;

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { replaceFile } from '../data/atomic-file.ts';
 import { makeFolder } from '../data/folder-file.ts';
+import { readWholeFile } from '../data/whole-file.ts';
 import { decodeSafetensors, encodeSafetensors } from '../models/safetensors.ts';
 import type { Stepper } from './stepper.ts';
 import type { TrainingProgress } from './trainer.ts';
@@ -52,7 +52,7 @@ export async function readCheckpoint(
   { parameters, optimizer }: Pick<Stepper, 'parameters' | 'optimizer'>,
   runKey: string,
 ): Promise<TrainingProgress> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
+  const bytes = await readWholeFile(path).catch((cause: unknown) => {
     const absent = (cause as NodeJS.ErrnoException).code === 'ENOENT';
     const [code, problem] = absent
       ? (['FILE_NOT_FOUND', 'found none'] as const)

@@ -30,6 +30,7 @@ describe('itera-lite compress', () => {
     const wanted = ['--variant', 'int8', '--variant', 'fp16', '--threads', '1', '--json'];
     const { code, stdout, stderr } = await command('compress', ...given, ...wanted);
     expect(code).toBe(0);
+    expect(stderr).toMatch(/^only \d+ tokens to calibrate with, of 32768 wanted/m);
     expect(stderr).toMatch(/^fp16: \d+ bytes, \d\d\.\d% of FP32$/m);
     expect(stderr).toContain(`wrote ${join(out, 'onnx')}\n`);
 
@@ -77,6 +78,13 @@ describe('itera-lite compress', () => {
     expect(generated).toMatchObject({ code: 0, stderr: '' });
     const refused = await command('compress', ...given, '--tune', 'none');
     expect(refused).toMatchObject({ code: 2, stdout: '' });
+    const short = await command('compress', '--model', model, '--dataset', text, '--calibration', training, '--tune');
+    expect({ code: short.code, stderr: short.stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(
+        /^INVALID_ARGUMENT: Expected more than 256 tokens to train on in .*, got \d+\. Name/,
+      ),
+    });
   });
 
   it('ends with 3 and says why when a variant is worse than it may be', async () => {

@@ -59,8 +59,8 @@ describe('raiseBits', () => {
     expect(result.rounds).toHaveLength(1);
     const [ratio, upper] = [Math.exp(0.03), 1.01 * Math.exp(0.03)];
     expect(result.sentence).toContain('cannot pass');
-    expect(result.sentence).toContain(ratio.toFixed(4));
-    expect(result.sentence).toContain(upper.toFixed(4));
+    expect(result.sentence).toContain(ratio.toFixed(6));
+    expect(result.sentence).toContain(upper.toFixed(6));
   });
 
   it('measures once what has the most bits already', async () => {

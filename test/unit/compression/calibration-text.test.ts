@@ -16,11 +16,40 @@ const tokenizer = { eosId: 0, encode: (text: string) => Uint32Array.from(text, (
 
 const documents = ['ab', 'c'.repeat(7), 'de'.repeat(20), '', 'fgh'].map(plainDocument);
 
+const spell = (windows: readonly Uint32Array[]): string[] =>
+  windows.map((window) => String.fromCharCode(...window).replaceAll('\0', '|'));
+
 describe('cutWindows', () => {
   it('takes short documents whole, after the mark, and of long ones a piece of the length of a window', () => {
-    const windows = cutWindows(documents, tokenizer, { tokens: 1000, windowTokens: 8 }, 1);
-    const texts = windows.map((window) => String.fromCharCode(...window).replaceAll('\0', '|')).sort();
-    expect(texts).toEqual([expect.stringMatching(/^(de){4}$|^(ed){4}$/), '|ab', '|ccccccc', '|fgh']);
+    const windows = cutWindows(documents, tokenizer, { tokens: 20, windowTokens: 8 }, 1);
+    expect(spell(windows).sort()).toEqual([expect.stringMatching(/^(de){4}$|^(ed){4}$/), '|ab', '|ccccccc', '|fgh']);
+  });
+
+  it('takes all of a text that is too short, each token once', () => {
+    for (const seed of [1, 2, 3, 4, 5]) {
+      const windows = spell(cutWindows(documents, tokenizer, { tokens: 1000, windowTokens: 8 }, seed));
+      expect(windows.every((window) => window.length <= 8)).toBe(true);
+      expect([...windows.join('')].sort().join('')).toBe(`abccccccc${'d'.repeat(20)}${'e'.repeat(20)}fgh||||`);
+    }
+  });
+
+  it('takes more than one window of a long document only where others are too short', () => {
+    const long = [plainDocument('x'.repeat(100)), plainDocument('yy'), plainDocument('z'.repeat(30))];
+    const windows = spell(cutWindows(long, tokenizer, { tokens: 40, windowTokens: 10 }, 3));
+    expect(
+      windows
+        .slice(0, 3)
+        .map((window) => window.at(-1))
+        .sort(),
+    ).toEqual(['x', 'y', 'z']);
+    expect(
+      windows
+        .slice(0, 3)
+        .map(({ length }) => length)
+        .sort(),
+    ).toEqual([10, 10, 3]);
+    expect(windows.length).toBeGreaterThan(4);
+    expect(windows.join('').length).toBeLessThan(50);
   });
 
   it('stops when it has enough, and draws otherwise for another seed', () => {

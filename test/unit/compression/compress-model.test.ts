@@ -58,6 +58,21 @@ async function differences(files: readonly Uint8Array[]): Promise<number[]> {
 }
 
 describe('compressModel', () => {
+  it('stores no padding of blocks that are wider than a matrix: larger blocks never make a larger file', async () => {
+    const sizes: number[] = [];
+    for (const blockSize of [16, 32, 64, 128]) {
+      const [file] = await compress({ schemes: { int4: rounding({ blockSize, method: 'nearest' }) } });
+      sizes.push(file?.bytes.length ?? 0);
+      for (const matrix of file?.products.values() ?? []) {
+        expect(matrix.blockSize).toBeLessThanOrEqual(blockSize);
+        const padded = (size: number): number => Math.ceil(matrix.columns / size) * size;
+        expect(padded(matrix.blockSize)).toBe(padded(16));
+      }
+    }
+    expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
+    expect(sizes[1]).toBeLessThan(sizes[0] as number);
+  });
+
   it('gives the same bytes for the same model, scheme and text, and others for another text', async () => {
     const options = { variants: uniform };
     const [first, again] = [await compress(options), await compress(options)];

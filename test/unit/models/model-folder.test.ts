@@ -147,6 +147,8 @@ describe('readModelFolder refuses', () => {
     ['cut JSON', 'config.json', '{"model_type":', 'MODEL_INVALID', /config\.json in .*not valid UTF-8 JSON/],
     ['bytes that are not UTF-8', 'tokenizer.json', Uint8Array.of(0x22, 0xff, 0x22), 'MODEL_INVALID', /tokenizer\.json/],
     ['cut provenance', 'itera.json', '', 'MODEL_INVALID', /itera\.json/],
+    ['provenance that is null', 'itera.json', 'null', 'MODEL_INVALID', /itera\.json in .*object/],
+    ['provenance that is a list', 'itera.json', '[]', 'MODEL_INVALID', /itera\.json in .*object/],
     ['another model', 'config.json', '{"model_type":"llama"}', 'CONFIG_INVALID', /llama/],
     ['cut weights', 'model.safetensors', '12345678', 'WEIGHTS_INVALID', /claims/],
     ['no vocabulary', 'tokenizer.json', '{"model":{}}', 'TOKENIZER_INVALID', /model\.vocab/],
