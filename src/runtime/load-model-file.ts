@@ -15,7 +15,7 @@ export interface LoadModelOptions extends SessionOptions {
 }
 
 /** Name of the model that comes with the package and is used when none is named. */
-export const defaultModel = 'itera-lite-micro';
+export const defaultModel = 'itera-lite-small';
 
 // From src/runtime and dist/runtime alike, the package's root is two folders up.
 const bundledDir = fileURLToPath(new URL('../../models', import.meta.url));

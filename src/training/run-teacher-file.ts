@@ -5,7 +5,8 @@ import type { Recipe } from './recipe.ts';
 import type { PreparedTokenizer } from './run-tokenizer-file.ts';
 import type { SourceModel } from './source-models-file.ts';
 import { createTeacher } from './teacher.ts';
-import { type CachedPredictions, loadTeacherPredictions } from './teacher-cache-file.ts';
+import { loadTeacherPredictions } from './teacher-cache-file.ts';
+import type { CachedPredictions } from './teacher-predictions-file.ts';
 import { readTeacherRows, type TeacherRows } from './teacher-rows.ts';
 
 export interface TeacherProgress {

@@ -1,26 +1,22 @@
-import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { IteraError, throwIfAborted } from '../core/errors.ts';
+import { IteraError } from '../core/errors.ts';
 import type { TokenizedDataset } from '../data/batches.ts';
 import { cacheFolder } from '../data/cache-folder-file.ts';
 import { makeFolder } from '../data/folder-file.ts';
 import { withFolderLock } from '../data/folder-lock-file.ts';
 import type { Teacher } from './teacher.ts';
-import { encodeNats, type StoredPredictions, type TeacherPredictions } from './teacher-rows.ts';
-
-/** What a teacher's predictions depend on besides the text. */
-export interface TeacherIdentity {
-  /** Of `config.json` and `model.safetensors`. */
-  readonly sha256: string;
-  readonly tokenizerSha256: string;
-  /** Tokens of the tokenizer. */
-  readonly vocabSize: number;
-  /** K. */
-  readonly topK: number;
-  /** S: positions that are predicted together; each sees at least S tokens before it, or the whole text. */
-  readonly stride: number;
-}
+import { blockLength, predictBlock, type TeacherIdentity } from './teacher-block.ts';
+import {
+  blockOffset,
+  checksum,
+  checksumBytes,
+  type FileLayout,
+  headerBytes,
+  planFile,
+  storedBytes,
+} from './teacher-layout-file.ts';
+import { type CachedPredictions, openPredictions, readBytes } from './teacher-predictions-file.ts';
 
 export interface TeacherCacheOptions {
   /** Folder of the cache; default: `ITERA_CACHE_DIR`, else the user's cache folder. */
@@ -29,23 +25,6 @@ export interface TeacherCacheOptions {
   /** Called as positions are predicted; not at all if all are in the cache. */
   readonly onProgress?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
 }
-
-/** Predictions in a file; only what is read is ever in memory. */
-export interface CachedPredictions extends TeacherPredictions {
-  /** `hit`: all was in the cache; `built`: made or gone on with; `rebuilt`: made again from a damaged place on. */
-  readonly status: 'hit' | 'built' | 'rebuilt';
-  readonly path: string;
-  close(): Promise<void>;
-}
-
-/** To be raised whenever the same teacher and text would give other bytes. */
-const formatVersion = 1;
-const headerBytes = 1024;
-const checksumBytes = 32;
-/** Strides of a block, the unit that is stored and checked; an interruption loses at most one. */
-const blockStrides = 16;
-/** Logits that a run of the teacher may make, to bound memory: 32 MiB. */
-const maximumLogits = 2 ** 23;
 
 /**
  * A teacher's predictions after every token of a text, from the cache if they are there whole. What an interrupted run
@@ -88,58 +67,6 @@ export async function loadTeacherPredictions(
   }
 }
 
-/** Where everything in the file is. */
-interface FileLayout {
-  readonly key: string;
-  readonly header: Buffer;
-  readonly tokenCount: number;
-  readonly identity: TeacherIdentity;
-  /** 16-bit words of an id. */
-  readonly idWords: number;
-  readonly positionBytes: number;
-  readonly blockPositions: number;
-  readonly blockCount: number;
-  readonly fileBytes: number;
-}
-
-function planFile({ tokens }: TokenizedDataset, identity: TeacherIdentity): FileLayout {
-  const tokenBytes = new Uint8Array(tokens.buffer, tokens.byteOffset, tokens.byteLength);
-  const facts = {
-    format: `itera-lite-teacher-${formatVersion}`,
-    ...identity,
-    tokensSha256: createHash('sha256').update(tokenBytes).digest('hex'),
-    tokenCount: tokens.length,
-  };
-  const text = JSON.stringify(facts);
-  const header = Buffer.alloc(headerBytes, ' ');
-  header.write(text, 'utf8');
-  const idWords = identity.vocabSize <= 2 ** 16 ? 1 : 2;
-  const positionBytes = 2 * identity.topK * (idWords + 1);
-  const blockPositions = blockStrides * identity.stride;
-  const blockCount = Math.ceil(tokens.length / blockPositions);
-  return {
-    key: createHash('sha256').update(text).digest('hex').slice(0, 32),
-    header,
-    tokenCount: tokens.length,
-    identity,
-    idWords,
-    positionBytes,
-    blockPositions,
-    blockCount,
-    fileBytes: headerBytes + tokens.length * positionBytes + blockCount * checksumBytes,
-  };
-}
-
-const blockLength = ({ blockPositions, tokenCount }: FileLayout, block: number): number =>
-  Math.min(blockPositions, tokenCount - block * blockPositions);
-
-const blockOffset = ({ blockPositions, positionBytes }: FileLayout, block: number): number =>
-  headerBytes + block * (blockPositions * positionBytes + checksumBytes);
-
-/** Of a block at its place in this file: one from elsewhere does not pass. */
-const checksum = ({ header }: FileLayout, block: number, content: Uint8Array): Buffer =>
-  createHash('sha256').update(header).update(`${block}`).update(content).digest();
-
 async function isWhole(path: string, layout: FileLayout): Promise<boolean> {
   const file = await openIfPresent(path, 'r');
   if (!file) return false;
@@ -169,17 +96,6 @@ async function countGoodBlocks(file: FileHandle, layout: FileLayout): Promise<nu
     if (!checksum(layout, block, stored.subarray(0, bytes)).equals(stored.subarray(bytes))) return block;
   }
   return layout.blockCount;
-}
-
-/** That many bytes of a file, or `undefined` if it ends before. */
-async function readBytes(file: FileHandle, position: number, length: number): Promise<Buffer | undefined> {
-  const buffer = Buffer.alloc(length);
-  for (let done = 0; done < length; ) {
-    const { bytesRead } = await file.read(buffer, done, length - done, position + done);
-    if (bytesRead === 0) return undefined;
-    done += bytesRead;
-  }
-  return buffer;
 }
 
 /** Makes what is missing beside the file and then puts it into place. */
@@ -224,132 +140,9 @@ async function completeFile(
   return damaged ? 'rebuilt' : 'built';
 }
 
-const storedBytes = (layout: FileLayout, block: number): number =>
-  blockLength(layout, block) * layout.positionBytes + checksumBytes;
-
 /** A single write to a full disk may store a part and report no error; going on with the rest then meets it. */
 async function writeBytes(file: FileHandle, position: number, content: Uint8Array): Promise<void> {
   for (let done = 0; done < content.length; ) {
     done += (await file.write(content, done, content.length - done, position + done)).bytesWritten;
-  }
-}
-
-/** A stretch of the text that the teacher reads, and how many of its last positions are wanted. */
-interface Window {
-  readonly start: number;
-  readonly end: number;
-  readonly keep: number;
-}
-
-async function predictBlock(
-  teacher: Teacher,
-  { tokens }: TokenizedDataset,
-  layout: FileLayout,
-  block: number,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
-  const { stride, topK, vocabSize } = layout.identity;
-  const first = block * layout.blockPositions;
-  const end = first + blockLength(layout, block);
-  const words = new Uint16Array(((end - first) * layout.positionBytes) / 2);
-  const windows: Window[] = [];
-  for (let at = first; at < end; at += stride) {
-    const last = Math.min(at + stride, end);
-    windows.push({ start: Math.max(0, last - 2 * stride), end: last, keep: last - at });
-  }
-  const limit = Math.max(1, Math.floor(maximumLogits / (stride * vocabSize)));
-  let written = 0;
-  for (const batch of batchAlike(windows, limit)) {
-    throwIfStopped(signal);
-    const keep = batch[0]?.keep ?? 0;
-    const { ids, logProbs } = await teacher.predict(
-      batch.map((window) => tokens.subarray(window.start, window.end)),
-      keep,
-    );
-    for (let position = 0; position < batch.length * keep; position++) {
-      for (let rank = 0; rank < topK; rank++) {
-        const id = Number(ids[position * topK + rank]);
-        words[written + rank * layout.idWords] = id & 0xffff;
-        if (layout.idWords === 2) words[written + 2 * rank + 1] = id >>> 16;
-        words[written + topK * layout.idWords + rank] = encodeNats(logProbs[position * topK + rank] as number);
-      }
-      written += topK * (layout.idWords + 1);
-    }
-  }
-  return new Uint8Array(words.buffer);
-}
-
-/** Windows in their order, those of one size together. */
-function batchAlike(windows: readonly Window[], limit: number): Window[][] {
-  const batches: Window[][] = [];
-  for (const window of windows) {
-    const batch = batches.at(-1);
-    const [head] = batch ?? [];
-    const isAlike = head?.keep === window.keep && head.end - head.start === window.end - window.start;
-    if (batch && isAlike && batch.length < limit) batch.push(window);
-    else batches.push([window]);
-  }
-  return batches;
-}
-
-function throwIfStopped(signal: AbortSignal | undefined): void {
-  try {
-    throwIfAborted(signal);
-  } catch (cause) {
-    throw new IteraError(
-      'ABORTED',
-      'Stopped while the teacher predicted. What it has done is kept: give the same command again to go on.',
-      {},
-      { cause },
-    );
-  }
-}
-
-async function openPredictions(
-  path: string,
-  status: CachedPredictions['status'],
-  layout: FileLayout,
-): Promise<CachedPredictions> {
-  const { topK } = layout.identity;
-  const file = await open(path, 'r');
-  return {
-    tokenCount: layout.tokenCount,
-    topK,
-    status,
-    path,
-    async read(start, count) {
-      const ids = layout.idWords === 1 ? new Uint16Array(count * topK) : new Uint32Array(count * topK);
-      const found: StoredPredictions = { ids, costs: new Uint16Array(count * topK) };
-      for (let done = 0; done < count; ) {
-        const position = start + done;
-        const block = Math.floor(position / layout.blockPositions);
-        const within = position - block * layout.blockPositions;
-        const taken = Math.min(count - done, layout.blockPositions - within);
-        const offset = blockOffset(layout, block) + within * layout.positionBytes;
-        const bytes = await readBytes(file, offset, taken * layout.positionBytes);
-        if (!bytes) {
-          throw new IteraError('FILE_CORRUPT', `Expected ${layout.fileBytes} bytes in ${path}, but it has shrunk.`, {
-            path,
-          });
-        }
-        unpack(bytes, layout, found, done);
-        done += taken;
-      }
-      return found;
-    },
-    close: () => file.close(),
-  };
-}
-
-function unpack(bytes: Buffer, { identity, idWords }: FileLayout, to: StoredPredictions, first: number): void {
-  const { topK } = identity;
-  const words = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
-  const wordsEach = topK * (idWords + 1);
-  for (let at = 0, out = first * topK; at < words.length; at += wordsEach) {
-    for (let rank = 0; rank < topK; rank++, out++) {
-      const low = words[at + rank * idWords] as number;
-      to.ids[out] = idWords === 1 ? low : low + 2 ** 16 * (words[at + 2 * rank + 1] as number);
-      to.costs[out] = words[at + topK * idWords + rank] as number;
-    }
   }
 }

@@ -33,7 +33,7 @@ describe('itera-lite run, without data', () => {
   let report: Report;
   const out = (): string => join(dir, 'reports', 'first');
   beforeAll(async () => {
-    ended = await command('run', '--out', out());
+    ended = await command('run', '--model', 'itera-lite-micro', '--out', out());
     report = await readReport(join(out(), 'report.json'));
   }, 300_000);
 
@@ -92,7 +92,20 @@ describe('itera-lite run, without data', () => {
 
 describe('itera-lite run', () => {
   it('prints nothing but the records with --json, the same numbers every time', async () => {
-    const given = ['run', '--dataset', text, '--out', join(dir, 'json'), '--seed', '9', '--json', '--variant', 'none'];
+    const given = [
+      'run',
+      '--model',
+      'itera-lite-micro',
+      '--dataset',
+      text,
+      '--out',
+      join(dir, 'json'),
+      '--seed',
+      '9',
+      '--json',
+      '--variant',
+      'none',
+    ];
     const { code, stdout } = await command(...given, '--threads', '1');
     expect(code).toBe(0);
     const { schemaVersion, provenance, records, ...rest } = parse(stdout);
@@ -105,7 +118,18 @@ describe('itera-lite run', () => {
 
   it('scores by default the datasets that have the split', async () => {
     const { code, stdout } = await command(
-      ...['run', '--split', 'valid', '--variant', 'none', '--out', join(dir, 'valid'), '--json'],
+      ...[
+        'run',
+        '--model',
+        'itera-lite-micro',
+        '--split',
+        'valid',
+        '--variant',
+        'none',
+        '--out',
+        join(dir, 'valid'),
+        '--json',
+      ],
     );
     expect(code).toBe(0);
     const datasets = new Set(parse(stdout).records.map(({ conditions }) => conditions.dataset));

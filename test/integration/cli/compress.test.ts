@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RecordSet } from '../../../src/core/measurement.ts';
 import { readModelFolder } from '../../../src/models/model-folder-file.ts';
 import { readVariantRecords } from '../../../src/models/variants.ts';
-import { defaultModel, openModel } from '../../../src/runtime/load-model-file.ts';
+import { openModel } from '../../../src/runtime/load-model-file.ts';
 import { writeStories, writeToyFolder } from '../../unit/compression/toy-folder.ts';
 import { command, startProcess } from './command-line.ts';
 
@@ -122,7 +122,7 @@ describe('itera-lite compress', () => {
   // Windows has no such signal to send: there, kill ends the process at once.
   it.skipIf(process.platform === 'win32')('leaves nothing behind when interrupted', { timeout: 120_000 }, async () => {
     const copy = join(dir, 'interrupted');
-    await cp((await openModel(defaultModel)).dir, copy, { recursive: true });
+    await cp((await openModel('itera-lite-micro')).dir, copy, { recursive: true });
     await rm(join(copy, 'onnx'), { recursive: true, force: true });
     const before = await readdir(copy);
     const itera = await readFile(join(copy, 'itera.json'), 'utf8');

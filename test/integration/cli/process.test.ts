@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import type { Tensor } from '../../../src/core/tensor.ts';
 import { writeModelFolder } from '../../../src/models/model-folder-file.ts';
-import { defaultModel, openModel } from '../../../src/runtime/load-model-file.ts';
+import { openModel } from '../../../src/runtime/load-model-file.ts';
 import { startProcess, startProcessIn } from './command-line.ts';
 
 let dir: string;
@@ -17,7 +17,17 @@ afterAll(() => rm(dir, { recursive: true }));
 // At the same time, because each start of a process costs seconds.
 describe.concurrent('itera-lite in a process of its own', { timeout: 120_000 }, () => {
   it('prints one JSON document on stdout and ends by itself', async ({ expect }) => {
-    const given = ['--dataset', join(dir, 'own.txt'), '--out', join(dir, 'report'), '--variant', 'none', '--json'];
+    const given = [
+      '--dataset',
+      join(dir, 'own.txt'),
+      '--out',
+      join(dir, 'report'),
+      '--variant',
+      'none',
+      '--json',
+      '--model',
+      'itera-lite-micro',
+    ];
     const { ended } = startProcess('run', ...given);
     const { code, stdout, stderr } = await ended;
     expect(code).toBe(0);
@@ -65,7 +75,7 @@ describe.concurrent('itera-lite in a process of its own', { timeout: 120_000 }, 
 
 /** The bundled model without a will to end its texts: the end mark's logit is 0, and the highest is above. */
 async function writeEndlessModel(path: string): Promise<void> {
-  const folder = await openModel(defaultModel);
+  const folder = await openModel('itera-lite-micro');
   const name = 'model.embed_tokens.weight';
   const embedding = folder.weights.get(name) as Tensor<'float32'>;
   const { hiddenSize, eosTokenId } = folder.config;

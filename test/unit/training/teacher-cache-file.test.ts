@@ -4,12 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TokenizedDataset } from '../../../src/data/batches.ts';
 import type { Teacher } from '../../../src/training/teacher.ts';
-import {
-  type CachedPredictions,
-  loadTeacherPredictions,
-  type TeacherCacheOptions,
-  type TeacherIdentity,
-} from '../../../src/training/teacher-cache-file.ts';
+import type { TeacherIdentity } from '../../../src/training/teacher-block.ts';
+import { loadTeacherPredictions, type TeacherCacheOptions } from '../../../src/training/teacher-cache-file.ts';
+import type { CachedPredictions } from '../../../src/training/teacher-predictions-file.ts';
 import { readTeacherRows } from '../../../src/training/teacher-rows.ts';
 
 const identity: TeacherIdentity = {

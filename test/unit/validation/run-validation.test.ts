@@ -11,7 +11,7 @@ import type { ModelFolder } from '../../../src/models/model-folder-file.ts';
 import type { Report } from '../../../src/report/report.ts';
 import { parseReport } from '../../../src/report/report-schema.ts';
 import { reportVerdicts } from '../../../src/report/verdicts.ts';
-import { defaultModel, loadModel, openModel } from '../../../src/runtime/load-model-file.ts';
+import { loadModel, openModel } from '../../../src/runtime/load-model-file.ts';
 import { runValidation, type ValidationOptions } from '../../../src/validation/run-validation.ts';
 import { writeStories, writeToyFolder } from '../compression/toy-folder.ts';
 
@@ -26,7 +26,7 @@ beforeAll(async () => {
   // More documents than a sample takes, each so short that all are soon scored.
   const documents = Array.from({ length: 420 }, (_, index) => `Tom has ${index} cats.`);
   await writeFile(join(dir, 'cats.txt'), documents.join('\n<|endoftext|>\n'));
-  folder = await openModel(defaultModel);
+  folder = await openModel('itera-lite-micro');
   options = {
     version: '1.2.3',
     datasets: [join(dir, 'cats.txt'), 'wikitext-2'],
@@ -103,7 +103,7 @@ describe('runValidation', () => {
   it('keeps the text that the stated seed and sampling give after each prompt', async () => {
     expect(report.samples.length).toBeGreaterThanOrEqual(3);
     expect(new Set(report.samples.map(({ prompt }) => prompt)).size).toBe(report.samples.length);
-    const model = await loadModel();
+    const model = await loadModel('itera-lite-micro');
     const [{ prompt, text, seed, temperature, topP }] = report.samples as [Report['samples'][number]];
     let again = '';
     for await (const piece of model.generate(prompt, { seed, temperature, topP, maxNewTokens: 120 }))
