@@ -24,6 +24,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'make smaller forms of a model, compare them with it and judge them',
     load: async () => (await import('./compress.ts')).compressCommand(),
   },
+  export: {
+    summary: 'write a model for other runtimes and prove it equal',
+    load: async () => (await import('./export.ts')).exportCommand(),
+  },
   evaluate: {
     summary: 'measure how well a model predicts a text, every token of it',
     load: async () => (await import('./evaluate.ts')).evaluateCommand(),

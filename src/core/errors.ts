@@ -26,6 +26,7 @@ export const errorCodes = {
   VARIANT_MISMATCH: 'A compressed variant was made from another model, or is another than its name says.',
   CHECKPOINT_INVALID: 'A training checkpoint is corrupted or belongs to another run.',
   TRAINING_DIVERGED: 'The loss or a gradient became NaN, infinite or exploded.',
+  EXPORT_INVALID: 'An exported file does not load or run in the runtime that it is for.',
   RUNTIME_FAILED: 'ONNX Runtime refused a graph or failed to run it.',
   GATE_REFUSED: 'A gate found a variant worse than it may be, or could not judge it.',
   RECORD_INVALID: 'A measurement record or report file does not follow its schema.',

@@ -1,0 +1,78 @@
+"""Runs a TorchScript archive for a check of its numbers: one JSON command a line on stdin, one JSON answer on stdout.
+
+{"hello": true}                           -> {"torch": version}
+{"load": path, "dtype": "float64"}        loads an archive -> {"extra": {"config.json": text}}
+{"step": [[ids], ...], "state": number}   reads tokens from the state that an earlier answer named, or from none
+                                          -> {"shape": [B, T, V], "logits": base64 of float64, "state": number}
+{"forward": [[ids], ...]}                 the same by the method `forward` -> {"shape", "logits"}
+{"state_dict": path}                      reads a state dictionary -> {"tensors": {name: [shape, sha256 of its bytes]}}
+"""
+
+import base64
+import hashlib
+import json
+import sys
+
+import torch
+
+EXTRA = ("config.json", "tokenizer.json")
+
+
+class Runner:
+    def __init__(self):
+        self.module = None
+        self.states = []
+
+    def load(self, path, dtype):
+        extra = {name: "" for name in EXTRA}
+        self.module = torch.jit.load(path, map_location="cpu", _extra_files=extra).eval().to(getattr(torch, dtype))
+        self.states = []
+        texts = {name: text.decode() if isinstance(text, bytes) else text for name, text in extra.items()}
+        return {"extra": texts}
+
+    def step(self, rows, state=None):
+        before = self.module.initial_state(len(rows)) if state is None else self.states[state]
+        logits, after = self.module.step(torch.tensor(rows), before)
+        self.states.append(after)
+        return {**describe(logits), "state": len(self.states) - 1}
+
+    def forward(self, rows):
+        return describe(self.module(torch.tensor(rows)))
+
+
+def read_state_dict(path):
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    digest = lambda tensor: hashlib.sha256(tensor.contiguous().numpy().tobytes()).hexdigest()
+    return {"tensors": {k: [list(v.shape), digest(v)] for k, v in tensors.items()}}
+
+
+def describe(logits):
+    data = logits.to(torch.float64).contiguous().numpy().tobytes()
+    return {"shape": list(logits.shape), "logits": base64.b64encode(data).decode()}
+
+
+def answer(runner, command):
+    if "hello" in command:
+        return {"torch": torch.__version__}
+    if "load" in command:
+        return runner.load(command["load"], command.get("dtype", "float64"))
+    if "state_dict" in command:
+        return read_state_dict(command["state_dict"])
+    if "step" in command:
+        return runner.step(command["step"], command.get("state"))
+    return runner.forward(command["forward"])
+
+
+def main():
+    torch.set_num_threads(1)
+    runner = Runner()
+    with torch.no_grad():
+        for line in sys.stdin:
+            try:
+                result = answer(runner, json.loads(line))
+            except Exception as error:  # The other side decides what an error means.
+                result = {"error": f"{type(error).__name__}: {error}"}
+            print(json.dumps(result), flush=True)
+
+
+main()

@@ -1,0 +1,124 @@
+import { Command, Option } from 'commander';
+import { IteraError } from '../core/errors.ts';
+import type { MeasurementRecord } from '../core/measurement.ts';
+import { openDataset } from '../data/dataset-files.ts';
+import { exportTorch, type TorchFormat, torchFiles } from '../export/export-torch.ts';
+import type { ScanForm } from '../export/torchscript-code.ts';
+import { defaultModel, openModel } from '../runtime/load-model-file.ts';
+import { createModelTokenizer } from '../runtime/model.ts';
+import { modelName } from '../validation/model-facts.ts';
+import { describeProvenance } from '../validation/provenance.ts';
+import { interruptSignal } from './interrupt.ts';
+import { collect, parseSeed } from './options.ts';
+import { checkOutputFolder } from './output-folder.ts';
+import { packageVersion } from './package-version.ts';
+import { createProgress } from './progress.ts';
+
+interface ExportOptions {
+  readonly model: string;
+  readonly format: readonly string[];
+  readonly out?: string;
+  readonly form: ScanForm;
+  readonly verify: boolean;
+  readonly seed: number;
+  readonly json?: boolean;
+}
+
+const formats = Object.keys(torchFiles) as readonly TorchFormat[];
+
+/** `itera-lite export`: writes a model for other runtimes and proves it equal. */
+export function exportCommand(): Command {
+  return new Command('export')
+    .option('--model <dir>', 'model folder, or name of a bundled model', defaultModel)
+    .requiredOption('--format <name>', `what to write, repeatable: ${formats.join(', ')}`, collect)
+    .option('--out <dir>', 'folder to write (default: exports/<name of the model>)')
+    .addOption(
+      new Option(
+        '--form <name>',
+        'of TorchScript: token by token, or by products within chunks (faster for long texts)',
+      )
+        .choices(['scan', 'chunked'])
+        .default('scan'),
+    )
+    .option('--no-verify', 'do not compare what was written with the model')
+    .option('--seed <n>', 'seed of the token ids that are compared', parseSeed, 1)
+    .option('--json', 'print the records of the comparison as JSON on stdout')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  itera-lite export --format torchscript --out exports\n' +
+        '  itera-lite export --model my-model --format torchscript --form chunked --format state-dict\n\n' +
+        `Files: ${formats.map((format) => `${torchFiles[format]} (${format})`).join(', ')}. They are loaded in PyTorch and compared with a reference in\n` +
+        'float64, if a Python with PyTorch is there (python3, or ITERA_PYTHON); if not, that is said. The exit code is 3 if\n' +
+        'they differ. docs/export.md explains how to use the files.',
+    )
+    .action(run);
+}
+
+async function run(options: ExportOptions): Promise<void> {
+  const wanted = new Set(options.format);
+  const unknown = options.format.find((format) => !formats.some((known) => known === format));
+  if (unknown !== undefined) {
+    const message = `Expected --format ${formats.join(' or ')}, got ${JSON.stringify(unknown)}.`;
+    throw new IteraError('INVALID_ARGUMENT', message, { format: unknown });
+  }
+  const progress = createProgress();
+  const { signal, stop } = interruptSignal('stopping');
+  try {
+    const folder = await openModel(options.model, { signal });
+    const name = modelName(folder);
+    const out = options.out ?? `exports/${name}`;
+    await checkOutputFolder(out);
+    const text = options.verify ? await readText(createModelTokenizer(folder), signal) : [];
+    const records: MeasurementRecord[] = [];
+    const failures: string[] = [];
+    const hashes = Object.fromEntries(Object.entries(folder.sha256).map(([file, hash]) => [`model/${file}`, hash]));
+    for (const format of formats.filter((known) => wanted.has(known))) {
+      const made = await exportTorch(folder, format, out, {
+        ...{ form: options.form, name, signal, onStage: (stage: string) => progress.note(stage) },
+        ...(options.verify && {
+          verify: {
+            ...{ text, seed: options.seed },
+            onCheck: (done: number, total: number) => progress.update({ done, total, unit: 'check' }),
+          },
+        }),
+      });
+      progress.end();
+      hashes[`export/${torchFiles[format]}`] = made.sha256;
+      records.push(...made.records);
+      failures.push(...made.failures);
+      progress.note(`${made.path}: ${made.bytes} bytes`);
+      if (!options.json && options.verify)
+        process.stdout.write(`${describe(made.path, made.records, made.failures)}\n`);
+    }
+    if (options.json) {
+      const provenance = await describeProvenance(packageVersion, { seed: options.seed, hashes });
+      process.stdout.write(`${JSON.stringify({ schemaVersion: 1, provenance, records }, undefined, 2)}\n`);
+    }
+    if (failures.length > 0) throw new IteraError('GATE_REFUSED', failures.join(' '), { failures });
+  } finally {
+    progress.end();
+    stop();
+  }
+}
+
+/** The beginning of the bundled stories, as tokens. */
+async function readText(tokenizer: ReturnType<typeof createModelTokenizer>, signal: AbortSignal): Promise<number[]> {
+  const tokens: number[] = [];
+  const stories = await openDataset('stories', { split: 'test', signal });
+  for await (const { text } of stories.documents()) {
+    tokens.push(tokenizer.eosId, ...tokenizer.encode(text));
+    if (tokens.length >= 256) break;
+  }
+  return tokens;
+}
+
+/** One line about what the comparison came to. */
+function describe(path: string, records: readonly MeasurementRecord[], failures: readonly string[]): string {
+  const [first] = records;
+  if (first?.status === 'notRun') return `${path}: not compared. ${first.reason}`;
+  if (failures.length > 0) return `${path}: differs from the model.`;
+  const differences = records.flatMap((record) =>
+    record.status === 'measured' && record.metric === 'max_abs_difference' ? [record.value] : [],
+  );
+  return `${path}: equal to the model (${records.length} checks in ${first?.conditions.runtime}; logits differ by at most ${Math.max(...differences)}).`;
+}

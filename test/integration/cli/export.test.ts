@@ -1,0 +1,61 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { RecordSet } from '../../../src/core/measurement.ts';
+import { requirement } from '../../requirements.ts';
+import { writeToyFolder } from '../../unit/compression/toy-folder.ts';
+import { command } from './command-line.ts';
+
+const pytorch = requirement('pytorch');
+let dir: string;
+let model: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'itera-export-'));
+  model = join(dir, 'toy');
+  await writeToyFolder(model);
+});
+afterAll(() => rm(dir, { recursive: true }));
+afterEach(() => {
+  vi.unstubAllEnvs();
+});
+
+describe('itera-lite export', () => {
+  it.skipIf(!pytorch.available)(`writes files for PyTorch and proves them equal ${pytorch.reason}`, async () => {
+    const out = join(dir, 'out');
+    const given = ['export', '--model', model, '--out', out, '--format', 'state-dict', '--format', 'torchscript'];
+    const { code, stdout } = await command(...given, '--json');
+    expect(code).toBe(0);
+    const { records, provenance } = JSON.parse(stdout) as RecordSet;
+    expect(records.map(({ status }) => status)).toEqual(Array(8).fill('measured'));
+    expect(provenance.hashes).toMatchObject({
+      'export/model.pt': expect.any(String),
+      'export/pytorch_model.bin': expect.any(String),
+    });
+    expect((await readdir(out)).sort()).toEqual(['model.pt', 'pytorch_model.bin']);
+  });
+
+  it('says that nothing was compared where there is no PyTorch', async () => {
+    vi.stubEnv('ITERA_PYTHON', join(dir, 'no-python'));
+    const given = ['export', '--model', model, '--out', join(dir, 'none'), '--format', 'torchscript'];
+    const { code, stdout } = await command(...given);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/model\.pt: not compared\. .*no-python could not be started \(ENOENT\)\. Install PyTorch/);
+    vi.stubEnv('ITERA_PYTHON', join(dir, 'no-python'));
+    const { records } = JSON.parse((await command(...given, '--json')).stdout) as RecordSet;
+    expect(records).toEqual([
+      expect.objectContaining({ status: 'notRun', reason: expect.stringContaining('ITERA_PYTHON') }),
+    ]);
+  });
+
+  it.each<[string, readonly string[], number, RegExp]>([
+    ['no format', [], 2, /required option '--format/],
+    ['an unknown format', ['--format', 'gguf'], 2, /Expected --format torchscript or state-dict, got "gguf"/],
+    ['an unknown form', ['--format', 'torchscript', '--form', 'fast'], 2, /scan, chunked/],
+    ['a folder that is a file', ['--format', 'torchscript', '--out', 'package.json'], 1, /OUTPUT_UNWRITABLE/],
+    ['no model', ['--format', 'torchscript', '--model', 'nowhere'], 1, /FILE_NOT_FOUND/],
+  ])('refuses %s', async (_, given, code, says) => {
+    const ended = await command('export', ...(given.includes('--model') ? [] : ['--model', model]), ...given);
+    expect(ended).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(says) });
+  });
+});
