@@ -7,9 +7,9 @@
 import { cpus, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { compressModel } from '../src/compression/compress-model.ts';
-import { encodeBaseline } from '../src/compression/variant-graph.ts';
 import { createRandom } from '../src/core/random.ts';
 import { median, quantile } from '../src/core/statistics.ts';
+import { encodeInferenceModel } from '../src/models/inference-model.ts';
 import { readModelFolder } from '../src/models/model-folder-file.ts';
 import { compressedVariants } from '../src/models/variants.ts';
 import { createSession, runtimeVersion } from '../src/runtime/session.ts';
@@ -34,7 +34,7 @@ async function compare(model: string, threads: number, rounds: number) {
   const { config } = folder;
   const made = await compressModel(folder, { variants: compressedVariants, calibration, version: 'benchmark' });
   const files = [
-    { variant: 'fp32', bytes: encodeBaseline(folder) },
+    { variant: 'fp32', bytes: encodeInferenceModel(folder) },
     ...made.files.map(({ variant, bytes }) => ({ variant, bytes })),
   ];
   const random = createRandom(1);

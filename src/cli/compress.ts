@@ -13,13 +13,14 @@ import {
 import { raiseFailed } from '../compression/variant-raising.ts';
 import { defaultSchemes, type RoundingScheme, type VariantScheme } from '../compression/variant-schemes.ts';
 import { createTuner, defaultTuningSteps, isTunable, refuseShortTexts } from '../compression/variant-tuning-file.ts';
-import { recordVariantMeasurements, refuseOtherModel, writeVariants } from '../compression/write-variants-file.ts';
+import { recordVariantMeasurements, writeVariants } from '../compression/write-variants-file.ts';
 import { IteraError } from '../core/errors.ts';
 import { openDataset } from '../data/dataset-files.ts';
 import { type Split, splits } from '../data/dataset-registry.ts';
 import { distinctDatasets } from '../evaluation/dataset-quality.ts';
 import { type DegradationBounds, defaultBounds, parseDegradationBounds } from '../evaluation/degradation-bounds.ts';
 import { judgeVariants } from '../evaluation/gate.ts';
+import { refuseOtherModel } from '../models/model-copy-file.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { type CompressedVariant, compressedVariants } from '../models/variants.ts';
 import { terminalTable } from '../report/terminal-table.ts';

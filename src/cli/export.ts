@@ -2,7 +2,9 @@ import { Command, Option } from 'commander';
 import { IteraError } from '../core/errors.ts';
 import type { MeasurementRecord } from '../core/measurement.ts';
 import { openDataset } from '../data/dataset-files.ts';
-import { exportTorch, type TorchFormat, torchFiles } from '../export/export-torch.ts';
+import { exportOnnx, onnxFile } from '../export/export-onnx.ts';
+import type { ExportResult } from '../export/export-result.ts';
+import { exportTorch, torchFiles } from '../export/export-torch.ts';
 import type { ScanForm } from '../export/torchscript-code.ts';
 import { defaultModel, openModel } from '../runtime/load-model-file.ts';
 import { createModelTokenizer } from '../runtime/model.ts';
@@ -24,7 +26,8 @@ interface ExportOptions {
   readonly json?: boolean;
 }
 
-const formats = Object.keys(torchFiles) as readonly TorchFormat[];
+const files = { onnx: onnxFile, ...torchFiles } as const;
+const formats = Object.keys(files) as readonly (keyof typeof files)[];
 
 /** `itera-lite export`: writes a model for other runtimes and proves it equal. */
 export function exportCommand(): Command {
@@ -45,11 +48,13 @@ export function exportCommand(): Command {
     .option('--json', 'print the records of the comparison as JSON on stdout')
     .addHelpText(
       'after',
-      '\nExamples:\n  itera-lite export --format torchscript --out exports\n' +
+      '\nExamples:\n  itera-lite export --format onnx --out exports/small\n' +
         '  itera-lite export --model my-model --format torchscript --form chunked --format state-dict\n\n' +
-        `Files: ${formats.map((format) => `${torchFiles[format]} (${format})`).join(', ')}. They are loaded in PyTorch and compared with a reference in\n` +
-        'float64, if a Python with PyTorch is there (python3, or ITERA_PYTHON); if not, that is said. The exit code is 3 if\n' +
-        'they differ. docs/export.md explains how to use the files.',
+        `Files: ${formats.map((format) => `${files[format]} (${format})`).join(', ')}.\n` +
+        "For onnx, the model's own files and the variants that compress has made come along: transformers.js loads the folder.\n" +
+        'Files are loaded in their own runtime and compared with a reference in float64; those for PyTorch if a Python that\n' +
+        'has it is there (python3, or ITERA_PYTHON), else that is said. The exit code is 3 if they differ.\n' +
+        'docs/export.md explains how to use them.',
     )
     .action(run);
 }
@@ -58,7 +63,7 @@ async function run(options: ExportOptions): Promise<void> {
   const wanted = new Set(options.format);
   const unknown = options.format.find((format) => !formats.some((known) => known === format));
   if (unknown !== undefined) {
-    const message = `Expected --format ${formats.join(' or ')}, got ${JSON.stringify(unknown)}.`;
+    const message = `Expected --format ${formats.join(', ')}, got ${JSON.stringify(unknown)}.`;
     throw new IteraError('INVALID_ARGUMENT', message, { format: unknown });
   }
   const progress = createProgress();
@@ -73,17 +78,21 @@ async function run(options: ExportOptions): Promise<void> {
     const failures: string[] = [];
     const hashes = Object.fromEntries(Object.entries(folder.sha256).map(([file, hash]) => [`model/${file}`, hash]));
     for (const format of formats.filter((known) => wanted.has(known))) {
-      const made = await exportTorch(folder, format, out, {
-        ...{ form: options.form, name, signal, onStage: (stage: string) => progress.note(stage) },
+      const common = {
+        ...{ name, signal, onStage: (stage: string) => progress.note(stage) },
         ...(options.verify && {
           verify: {
             ...{ text, seed: options.seed },
             onCheck: (done: number, total: number) => progress.update({ done, total, unit: 'check' }),
           },
         }),
-      });
+      };
+      const made: ExportResult =
+        format === 'onnx'
+          ? await exportOnnx(folder, out, { ...common, version: packageVersion })
+          : await exportTorch(folder, format, out, { ...common, form: options.form });
       progress.end();
-      hashes[`export/${torchFiles[format]}`] = made.sha256;
+      hashes[`export/${files[format]}`] = made.sha256;
       records.push(...made.records);
       failures.push(...made.failures);
       progress.note(`${made.path}: ${made.bytes} bytes`);

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { IteraError, throwIfAborted } from '../core/errors.ts';
+import { encodeInferenceModel } from '../models/inference-model.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { variantSource } from '../models/variant-file.ts';
 import { type CompressedVariant, type VariantSource, variantMetadata } from '../models/variants.ts';
@@ -12,7 +13,7 @@ import {
 } from './calibration.ts';
 import { type CalibrationStatistics, gatherStatistics } from './calibration-statistics.ts';
 import type { RoundedProducts } from './rounded-weights.ts';
-import { encodeBaseline, encodeVariant, preparedForm, prepareGraph, roundProducts } from './variant-graph.ts';
+import { encodeVariant, preparedForm, prepareGraph, roundProducts } from './variant-graph.ts';
 import { checkScheme, defaultSchemes, type VariantScheme } from './variant-schemes.ts';
 
 export interface CompressOptions {
@@ -121,7 +122,7 @@ export async function compressModel(folder: ModelFolder, options: CompressOption
     await new Promise(setImmediate);
   }
   throwIfAborted(signal);
-  return { baselineBytes: encodeBaseline(folder).length, source, version, files, fit: calibrate };
+  return { baselineBytes: encodeInferenceModel(folder).length, source, version, files, fit: calibrate };
 }
 
 function chooseSchemes({ variants, schemes = {} }: CompressOptions): ReadonlyMap<CompressedVariant, VariantScheme> {

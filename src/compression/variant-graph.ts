@@ -8,7 +8,7 @@ import { foldConstants } from '../graph/passes/fold-constants.ts';
 import { quantizeProducts } from '../graph/passes/quantize-products.ts';
 import { storeFloat16 } from '../graph/passes/store-float16.ts';
 import { listStoredProducts, type StoredProduct } from '../graph/passes/stored-products.ts';
-import { buildInferenceGraph } from '../models/inference-graph.ts';
+import { addLengthOutput, buildInferenceGraph } from '../models/inference-graph.ts';
 import type { ModelContents } from '../models/model-folder.ts';
 import { encodeOnnx } from '../onnx/encoding.ts';
 import type { CalibrationStatistics, RowStatistics } from './calibration-statistics.ts';
@@ -113,16 +113,10 @@ export function encodeVariant(
   matrices: ReadonlyMap<string, QuantizedMatrix>,
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array {
+  addLengthOutput(graph);
   quantizeProducts(graph, ({ name }) => matrices.get(name), { accuracyLevel: rounding?.accuracyLevel });
   if (float16 === 'stored') storeFloat16(graph);
   return encodeOnnx(float16 === 'stored' ? graph : computeFloat16(graph), metadata, { shortNames: true });
-}
-
-/** The ONNX file of the weights as they are, as short as the variants' files: what their sizes are compared with. */
-export function encodeBaseline({ config, weights }: GraphSource): Uint8Array {
-  const graph = buildInferenceGraph(config, weights);
-  foldConstants(graph);
-  return encodeOnnx(graph, {}, { shortNames: true });
 }
 
 /** Adds a share of the inputs' mean square to every column, as if each were also read alone. */

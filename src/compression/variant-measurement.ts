@@ -4,13 +4,13 @@ import { compareDataset } from '../evaluation/dataset-comparison.ts';
 import { defaultWindow } from '../evaluation/dataset-quality.ts';
 import type { DegradationBounds } from '../evaluation/degradation-bounds.ts';
 import { type GateVerdict, judgeVariants, passesGate } from '../evaluation/gate.ts';
+import { encodeInferenceModel } from '../models/inference-model.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { readVariant } from '../models/variant-file.ts';
 import type { CompressedVariant } from '../models/variants.ts';
 import { createLogitComparer } from '../runtime/logit-comparer.ts';
 import { createModelTokenizer } from '../runtime/model.ts';
 import type { RaisedMeasurement } from './bit-raising.ts';
-import { encodeBaseline } from './variant-graph.ts';
 import { measureSizes } from './variant-size.ts';
 
 export interface VariantMeasurementOptions {
@@ -52,7 +52,7 @@ export async function measureVariants(
   for (const variant of variants) {
     candidates.push({ name: variant, model: await readVariant(folder, variant, signal ? { signal } : {}) });
   }
-  const all = [{ name: 'fp32', model: encodeBaseline(folder) }, ...candidates];
+  const all = [{ name: 'fp32', model: encodeInferenceModel(folder) }, ...candidates];
   const sizes = await measureSizes(folder.config, name, all, signal ? { signal } : {});
   const { records, hashes } = await compareFiles(folder, name, candidates, options);
   return { records: [...sizes, ...records], hashes };
@@ -64,7 +64,7 @@ async function compareFiles(
   candidates: readonly { readonly name: string; readonly model: Uint8Array }[],
   { datasets, threads, signal, onProgress, ...text }: VariantMeasurementOptions,
 ): Promise<VariantMeasurements> {
-  const baseline = { name: 'fp32', model: encodeBaseline(folder) };
+  const baseline = { name: 'fp32', model: encodeInferenceModel(folder) };
   const records: MeasurementRecord[] = [];
   const hashes: Record<string, string> = {};
   const tokenizer = createModelTokenizer(folder);

@@ -1,10 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { IteraError } from '../core/errors.ts';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import type { MeasurementRecord } from '../core/measurement.ts';
-import { replaceFile } from '../data/atomic-file.ts';
-import { makeFolder } from '../data/folder-file.ts';
-import { optionalModelFiles, requiredModelFiles } from '../models/model-folder.ts';
+import { copyFiles, copyModelFiles, refuseOtherModel, writeIntoFolder } from '../models/model-copy-file.ts';
 import { type ModelFolder, readModelFolder } from '../models/model-folder-file.ts';
 import { type CompressedVariant, readVariantRecords, type VariantRecord, variantFiles } from '../models/variants.ts';
 import type { CompressedModel } from './compress-model.ts';
@@ -28,7 +25,7 @@ export async function writeVariants(
 ): Promise<ModelFolder> {
   const isOwn = resolve(outDir) === resolve(folder.dir);
   const itera = isOwn ? await readItera(outDir) : await prepareCopy(folder, outDir);
-  for (const { variant, bytes } of files) await write(join(outDir, variantFiles[variant]), bytes);
+  for (const { variant, bytes } of files) await writeIntoFolder(join(outDir, variantFiles[variant]), bytes);
   const made = files.map(({ variant, bytes, sha256, scheme, ...rest }): [CompressedVariant, VariantRecord] => [
     variant,
     {
@@ -44,7 +41,7 @@ export async function writeVariants(
   ]);
   const variants = { ...readVariantRecords(itera), ...Object.fromEntries(made) };
   await writeItera(outDir, { schemaVersion: 1, ...itera, variants });
-  if (!isOwn) await copyInto(folder.dir, outDir, ['config.json']);
+  if (!isOwn) await copyFiles(folder.dir, outDir, ['config.json']);
   return readModelFolder(outDir);
 }
 
@@ -69,38 +66,13 @@ export async function recordVariantMeasurements(
   await writeItera(dir, { ...itera, variants: { ...known, ...Object.fromEntries(measured) } });
 }
 
-/**
- * Makes sure that a folder holds no model, or the same one.
- *
- * @returns Whether it holds the model.
- * @throws {@link IteraError} `INVALID_ARGUMENT` if it holds another, and what {@link readModelFolder} throws.
- */
-export async function refuseOtherModel(folder: ModelFolder, outDir: string): Promise<boolean> {
-  const before = await readdir(outDir).catch(() => [] as string[]);
-  if (!before.includes('config.json')) return false;
-  const there = (await readModelFolder(outDir)).sha256;
-  if (requiredModelFiles.every((name) => there[name] === folder.sha256[name])) return true;
-  const message = `Expected --out to name a new folder or a copy of this model, but ${outDir} holds another model. Name another folder.`;
-  throw new IteraError('INVALID_ARGUMENT', message, { dir: outDir });
-}
-
 /** Copies a model's files, all but `config.json`, without which the copy does not count as a model yet. */
 async function prepareCopy(folder: ModelFolder, outDir: string): Promise<Itera> {
   const isThere = await refuseOtherModel(folder, outDir);
   const { variants: _, ...itera } = await readItera(folder.dir);
   const own = isThere ? readVariantRecords(await readItera(outDir)) : {};
-  const names = (await readdir(folder.dir)).filter((name) => name === 'README.md' || name.endsWith('.svg'));
-  const files = [...requiredModelFiles, ...optionalModelFiles].filter((name) => folder.sha256[name] !== undefined);
-  await copyInto(
-    folder.dir,
-    outDir,
-    [...files, ...names].filter((name) => name !== 'config.json' && name !== 'itera.json'),
-  );
+  await copyModelFiles(folder, outDir);
   return { ...itera, variants: own };
-}
-
-async function copyInto(from: string, to: string, names: readonly string[]): Promise<void> {
-  for (const name of names) await write(join(to, name), await readFile(join(from, name)));
 }
 
 async function readItera(dir: string): Promise<Itera> {
@@ -113,15 +85,4 @@ async function readItera(dir: string): Promise<Itera> {
 }
 
 const writeItera = (dir: string, itera: Itera): Promise<void> =>
-  write(join(dir, 'itera.json'), `${JSON.stringify(itera, undefined, 2)}\n`);
-
-async function write(path: string, content: Uint8Array | string): Promise<void> {
-  try {
-    await makeFolder(dirname(path));
-    await replaceFile(path, content);
-  } catch (cause) {
-    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-    const message = `Could not write '${path}' (${reason}). Check the path, its permissions and the free disk space, or name another folder with --out.`;
-    throw new IteraError('OUTPUT_UNWRITABLE', message, { path, reason }, { cause });
-  }
-}
+  writeIntoFolder(join(dir, 'itera.json'), `${JSON.stringify(itera, undefined, 2)}\n`);

@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 import { type Conditions, type MeasurementRecord, recordId } from '../core/measurement.ts';
 import type { Tensor } from '../core/tensor.ts';
-import { replaceFile } from '../data/atomic-file.ts';
-import { makeFolder } from '../data/folder-file.ts';
 import { formatConfig } from '../models/config-json.ts';
+import { writeIntoFolder } from '../models/model-copy-file.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
+import { describeFailure, type ExportResult, toRecord } from './export-result.ts';
 import { encodeStateDict } from './state-dict.ts';
 import { unpackArchive } from './torch-archive.ts';
 import { startTorch, type TorchProcess } from './torch-process.ts';
 import { encodeTorchScript } from './torchscript.ts';
 import type { ScanForm } from './torchscript-code.ts';
-import { type VerificationCheck, type VerificationOptions, verifyExport } from './verification.ts';
+import { type VerificationOptions, verifyExport } from './verification.ts';
 
 export type TorchFormat = 'torchscript' | 'state-dict';
 
@@ -34,15 +34,6 @@ export interface TorchExportOptions {
   readonly onStage?: (stage: string) => void;
 }
 
-export interface TorchExport {
-  readonly path: string;
-  readonly bytes: number;
-  readonly sha256: string;
-  readonly records: readonly MeasurementRecord[];
-  /** Sentences about what does not hold; none if all does. */
-  readonly failures: readonly string[];
-}
-
 /** float64 against float64: only the order of sums differs. */
 const bounds = { logits: 1e-9, perplexity: 1e-9 };
 
@@ -59,7 +50,7 @@ export async function exportTorch(
   format: TorchFormat,
   outDir: string,
   options: TorchExportOptions,
-): Promise<TorchExport> {
+): Promise<ExportResult> {
   const { config, weights } = folder;
   const path = join(outDir, torchFiles[format]);
   options.onStage?.(`writing ${path}`);
@@ -68,14 +59,7 @@ export async function exportTorch(
       ? encodeTorchScript(config, weights, { form: options.form ?? 'scan', extraFiles: extraFiles(folder) })
       : encodeStateDict(weights);
   checkStorages(bytes, weights);
-  try {
-    await makeFolder(outDir);
-    await replaceFile(path, bytes);
-  } catch (cause) {
-    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-    const message = `Could not write '${path}' (${reason}). Check the path, its permissions and the free disk space.`;
-    throw new IteraError('OUTPUT_UNWRITABLE', message, { path, reason }, { cause });
-  }
+  await writeIntoFolder(path, bytes);
   const written = { path, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
   if (!options.verify) return { ...written, records: [], failures: [] };
   options.onStage?.(`comparing ${path} in PyTorch with the reference`);
@@ -130,7 +114,7 @@ async function verifyScript(
     signal,
     verify,
   }: TorchExportOptions & { readonly verify: NonNullable<TorchExportOptions['verify']> },
-): Promise<Pick<TorchExport, 'records' | 'failures'>> {
+): Promise<Pick<ExportResult, 'records' | 'failures'>> {
   const script = await torch.loadScript(path, 'float64');
   const checks = await verifyExport(script, config, weights, { bounds, ...verify, ...(signal && { signal }) });
   const runtime = `PyTorch ${torch.version}, TorchScript (${form}), float64`;
@@ -146,7 +130,7 @@ async function verifyStateDict(
   { weights }: ModelFolder,
   path: string,
   name: string,
-): Promise<Pick<TorchExport, 'records' | 'failures'>> {
+): Promise<Pick<ExportResult, 'records' | 'failures'>> {
   const found = await torch.readStateDict(path);
   const differing = [...weights].filter(([tensorName, tensor]) => {
     const [shape, sha256] = found[tensorName] ?? [];
@@ -169,16 +153,6 @@ async function verifyStateDict(
   return { records: wrong.length === 0 ? [record] : [], failures };
 }
 
-function toRecord(check: VerificationCheck, name: string, runtime: string): MeasurementRecord {
-  const { metric, value, batch, length } = check;
-  const conditions: Conditions = { model: name, runtime, check: check.name, batch, sequenceLength: length };
-  return {
-    ...{ id: recordId(name, metric, conditions), subject: name, metric, conditions, value, n: batch * length },
-    ...{ unit: '1', status: 'measured' },
-    method: 'compared with the float64 reference in TypeScript',
-  };
-}
-
 function notRun(name: string, conditions: Conditions, reason: string): MeasurementRecord {
   return {
     ...{
@@ -189,15 +163,6 @@ function notRun(name: string, conditions: Conditions, reason: string): Measureme
     },
     ...{ unit: '1', status: 'notRun', reason, method: 'compared with the float64 reference in TypeScript' },
   };
-}
-
-function describeFailure({ name, metric, value, bound, batch, length }: VerificationCheck, path: string): string {
-  const where = `${name} (batch ${batch}, ${length} tokens)`;
-  if (metric === 'max_abs_difference')
-    return `${path}: logits of ${where} differ from the reference by ${value}, allowed is ${bound}.`;
-  if (metric === 'perplexity_ratio')
-    return `${path}: the perplexity of ${where} is ${value} times that of the reference, allowed is ${bound} from 1.`;
-  return `${path}: only ${Math.round(100 * value)}% of the tokens of ${where} are those of the reference.`;
 }
 
 const hash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');

@@ -14,6 +14,7 @@ import {
   reshape,
   reshapeLike,
   shapeOf,
+  slice,
   sliceBy,
   sub,
   where,
@@ -98,6 +99,19 @@ export function buildInferenceGraph(config: ModelConfig, tensors: ReadonlyMap<st
   graph.output('logits', buildLogits(wanted, config, weights));
   for (const { present: name } of stateShapes(config)) graph.output(name, present.get(name) as Value);
   return graph;
+}
+
+/**
+ * Adds an output that only says how many tokens a state stands for, `present.0.key` `float32[B, 1, S, 0]`, to a graph
+ * without attention layers. transformers.js reads the length from a cache of keys, and refuses to go on without one.
+ *
+ * @param graph - From {@link buildInferenceGraph}; one with attention layers stays as it is.
+ */
+export function addLengthOutput(graph: Graph): void {
+  if (graph.outputs.some(({ name }) => name.endsWith('.key'))) return;
+  const mask = graph.inputs.find(({ name }) => name === 'attention_mask') as Value;
+  const rows = reshape(cast(mask, 'float32'), ['batch_size', 1, totalLength, 1]);
+  graph.output('present.0.key', slice(rows, 3, 0, 0));
 }
 
 /** The mask's columns that belong to the tokens of this call. */

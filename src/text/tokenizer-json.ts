@@ -47,7 +47,8 @@ export function buildTokenizerJson(
     }),
     normalizer: null,
     pre_tokenizer: structuredClone(preTokenizerJson),
-    post_processor: null,
+    // Everything that a model reads begins with the mark.
+    post_processor: specialTokens[0] === undefined ? null : beginWith(specialTokens[0]),
     decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
     model: {
       type: 'BPE',
@@ -64,10 +65,25 @@ export function buildTokenizerJson(
   };
 }
 
+/** Puts a mark, whose number is 0, before a text. */
+function beginWith(mark: string): JsonObject {
+  const marked = (sequence: string, type: number): JsonObject[] => [
+    { SpecialToken: { id: mark, type_id: type } },
+    { Sequence: { id: sequence, type_id: type } },
+  ];
+  return {
+    type: 'TemplateProcessing',
+    single: marked('A', 0),
+    pair: [...marked('A', 0), ...marked('B', 1)],
+    special_tokens: { [mark]: { id: mark, ids: [0], tokens: [mark] } },
+  };
+}
+
 /** Writes the content of `tokenizer_config.json`: one mark is beginning, end and padding. */
 export function buildTokenizerConfig(mark: string): Record<string, unknown> {
   return {
     tokenizer_class: 'PreTrainedTokenizerFast',
+    add_bos_token: true,
     bos_token: mark,
     eos_token: mark,
     pad_token: mark,

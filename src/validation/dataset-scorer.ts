@@ -1,7 +1,7 @@
-import { encodeBaseline } from '../compression/variant-graph.ts';
 import { type ComparedModel, compareDataset } from '../evaluation/dataset-comparison.ts';
 import { type DatasetQuality, type EvaluationOptions, evaluateDataset } from '../evaluation/dataset-quality.ts';
 import { buildInferenceGraph } from '../models/inference-graph.ts';
+import { encodeInferenceModel } from '../models/inference-model.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { createLogitComparer } from '../runtime/logit-comparer.ts';
 import { createTokenScorer } from '../runtime/token-scorer.ts';
@@ -32,7 +32,7 @@ export async function createDatasetScorer(
       release: () => scorer.release(),
     };
   }
-  const baseline = { name: 'fp32', model: encodeBaseline(folder) };
+  const baseline = { name: 'fp32', model: encodeInferenceModel(folder) };
   const comparer = await createLogitComparer(config, baseline, variants, { threads });
   return {
     score: (dataset, options) => compareDataset(dataset, { ...about, comparer }, options),

@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { encodeBaseline } from '../compression/variant-graph.ts';
 import { measureSizes } from '../compression/variant-size.ts';
 import { type IteraError, throwIfAborted } from '../core/errors.ts';
 import { type MeasurementRecord, recordId } from '../core/measurement.ts';
@@ -9,6 +8,7 @@ import type { Split } from '../data/dataset-registry.ts';
 import { unmeasuredComparison } from '../evaluation/dataset-comparison.ts';
 import { defaultWindow, distinctDatasets, evaluateDataset, isUnavailable } from '../evaluation/dataset-quality.ts';
 import { type DegradationBounds, defaultBounds } from '../evaluation/degradation-bounds.ts';
+import { encodeInferenceModel } from '../models/inference-model.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { countParameters } from '../models/parameters.ts';
 import type { CompressedVariant } from '../models/variants.ts';
@@ -215,7 +215,7 @@ async function sizeRecords(
       : await measureSizes(
           config,
           name,
-          [{ name: 'fp32', model: encodeBaseline(folder) }, ...variants],
+          [{ name: 'fp32', model: encodeInferenceModel(folder) }, ...variants],
           signal ? { signal } : {},
         )),
   ];

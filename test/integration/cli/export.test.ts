@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { RecordSet } from '../../../src/core/measurement.ts';
+import { readModelFolder } from '../../../src/models/model-folder-file.ts';
 import { requirement } from '../../requirements.ts';
 import { writeToyFolder } from '../../unit/compression/toy-folder.ts';
 import { command } from './command-line.ts';
@@ -48,9 +49,21 @@ describe('itera-lite export', () => {
     ]);
   });
 
+  it('writes a folder with onnx/model.onnx, proven equal, which is a model again', async () => {
+    const out = join(dir, 'package');
+    const { code, stdout } = await command('export', '--model', model, '--out', out, '--format', 'onnx');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/model\.onnx: equal to the model \(7 checks in onnxruntime [\d.]+, float32/);
+    expect((await readModelFolder(out)).sha256).toEqual((await readModelFolder(model)).sha256);
+    const again = await command('export', '--model', out, '--out', out, '--format', 'onnx', '--no-verify');
+    expect(again).toMatchObject({ code: 0, stdout: '' });
+    const other = await command('export', '--model', 'itera-lite-micro', '--out', out, '--format', 'onnx');
+    expect(other).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/holds another model/) });
+  });
+
   it.each<[string, readonly string[], number, RegExp]>([
     ['no format', [], 2, /required option '--format/],
-    ['an unknown format', ['--format', 'gguf'], 2, /Expected --format torchscript or state-dict, got "gguf"/],
+    ['an unknown format', ['--format', 'gguf'], 2, /Expected --format onnx, torchscript, state-dict, got "gguf"/],
     ['an unknown form', ['--format', 'torchscript', '--form', 'fast'], 2, /scan, chunked/],
     ['a folder that is a file', ['--format', 'torchscript', '--out', 'package.json'], 1, /OUTPUT_UNWRITABLE/],
     ['no model', ['--format', 'torchscript', '--model', 'nowhere'], 1, /FILE_NOT_FOUND/],

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CompressedFile, type CompressOptions, compressModel } from '../../../src/compression/compress-model.ts';
-import { encodeBaseline } from '../../../src/compression/variant-graph.ts';
 import { defaultSchemes, type RoundingScheme, type VariantScheme } from '../../../src/compression/variant-schemes.ts';
 import type { Tensor } from '../../../src/core/tensor.ts';
+import { encodeInferenceModel } from '../../../src/models/inference-model.ts';
 import type { ModelFolder } from '../../../src/models/model-folder-file.ts';
 import { compressedVariants } from '../../../src/models/variants.ts';
 import { decodeOnnx } from '../../../src/onnx/decoding.ts';
@@ -46,7 +46,7 @@ async function differences(files: readonly Uint8Array[]): Promise<number[]> {
     await session.release();
     return (logits as Tensor<'float32'>).data;
   };
-  const expected = await run(encodeBaseline(folder));
+  const expected = await run(encodeInferenceModel(folder));
   return Promise.all(
     files.map(async (bytes) => {
       const logits = await run(bytes);

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { compressModel } from '../../../src/compression/compress-model.ts';
-import { encodeBaseline } from '../../../src/compression/variant-graph.ts';
 import { defaultSchemes, type RoundingScheme } from '../../../src/compression/variant-schemes.ts';
+import { encodeInferenceModel } from '../../../src/models/inference-model.ts';
 import type { ModelFolder } from '../../../src/models/model-folder-file.ts';
 import { measureSessionMemory } from '../../../src/runtime/session-memory-file.ts';
 import { toyConfig } from '../../parity/toy-config.ts';
@@ -28,7 +28,7 @@ describe('measureSessionMemory', { timeout: 60_000 }, () => {
   afterAll(() => rm(dir, { recursive: true, force: true }));
 
   it('is at least what the weights take, and less for a variant with fewer bits', async () => {
-    const fp32 = encodeBaseline(folder);
+    const fp32 = encodeInferenceModel(folder);
     const { rounding, ...scheme } = defaultSchemes.int4;
     const int4 = await compressModel(folder, {
       variants: ['int4'],
@@ -56,7 +56,7 @@ describe('measureSessionMemory', { timeout: 60_000 }, () => {
 
   it('stops when told to', async () => {
     const controller = new AbortController();
-    const measured = measureSessionMemory(folder.config, encodeBaseline(folder), { signal: controller.signal });
+    const measured = measureSessionMemory(folder.config, encodeInferenceModel(folder), { signal: controller.signal });
     setTimeout(() => controller.abort(), 200);
     await expect(measured).rejects.toMatchObject({ code: 'ABORTED' });
   });

@@ -27,7 +27,7 @@ describe('the fast encoder', () => {
   it('gives the identifiers of the library', () => {
     fc.assert(
       fc.property(unicodeText, (text) => {
-        expect(Array.from(tokenizer.encode(text))).toEqual(library.encode(text).ids);
+        expect(Array.from(tokenizer.encode(text))).toEqual(library.encode(text, { add_special_tokens: false }).ids);
       }),
       { seed: 4, numRuns: 1000 },
     );
@@ -40,7 +40,7 @@ describe('the fast encoder', () => {
   it('gives the same whether a piece is short, long, seen before or not', () => {
     for (const length of [47, 48, 49, 50, 64, 65, 1000]) {
       const text = 'ab'.repeat(length).slice(0, length);
-      const expected = library.encode(text).ids;
+      const expected = library.encode(text, { add_special_tokens: false }).ids;
       expect(Array.from(tokenizer.encode(text))).toEqual(expected);
       expect(Array.from(tokenizer.encode(text))).toEqual(expected);
     }
