@@ -5,13 +5,20 @@
 {"step": [[ids], ...], "state": number}   reads tokens from the state that an earlier answer named, or from none
                                           -> {"shape": [B, T, V], "logits": base64 of float64, "state": number}
 {"forward": [[ids], ...]}                 the same by the method `forward` -> {"shape", "logits"}
+{"bench_load": path, "freeze": bool, "threads": n}   loads an archive in float32 -> {"torch", "ms": [of loading]}
+{"bench_forward": [[ids]], "count": n}    passes over one text -> {"ms": of each}
+{"bench_generate": [[ids]], "count": n}   a prompt and n greedy tokens after it
+                                          -> {"ms": [until the first token, of each later one]}
+{"memory": true}                          -> {"bytes": most resident memory so far}
 {"state_dict": path}                      reads a state dictionary -> {"tensors": {name: [shape, sha256 of its bytes]}}
 """
 
 import base64
 import hashlib
 import json
+import resource
 import sys
+import time
 
 import torch
 
@@ -39,6 +46,40 @@ class Runner:
     def forward(self, rows):
         return describe(self.module(torch.tensor(rows)))
 
+    def bench_load(self, path, freeze, threads):
+        torch.set_num_threads(threads)
+        started = time.perf_counter()
+        module = torch.jit.load(path, map_location="cpu").eval()
+        self.module = torch.jit.freeze(module, ["step", "initial_state"]) if freeze else module
+        return {"torch": torch.__version__, "ms": [milliseconds(started)]}
+
+    def bench_forward(self, rows, count):
+        ids = torch.tensor(rows)
+        times = []
+        for _ in range(count):
+            started = time.perf_counter()
+            self.module(ids)
+            times.append(milliseconds(started))
+        return {"ms": times}
+
+    def bench_generate(self, rows, count):
+        ids = torch.tensor(rows)
+        started = time.perf_counter()
+        logits, state = self.module.step(ids, self.module.initial_state(1))
+        token = logits[:, -1:].argmax(-1)
+        token.item()
+        first = milliseconds(started)
+        started = time.perf_counter()
+        for _ in range(count):
+            logits, state = self.module.step(token, state)
+            token = logits[:, -1:].argmax(-1)
+        token.item()
+        return {"ms": [first, milliseconds(started) / count]}
+
+
+def milliseconds(started):
+    return 1000 * (time.perf_counter() - started)
+
 
 def read_state_dict(path):
     tensors = torch.load(path, map_location="cpu", weights_only=True)
@@ -56,6 +97,14 @@ def answer(runner, command):
         return {"torch": torch.__version__}
     if "load" in command:
         return runner.load(command["load"], command.get("dtype", "float64"))
+    if "bench_load" in command:
+        return runner.bench_load(command["bench_load"], command["freeze"], command["threads"])
+    if "bench_forward" in command:
+        return runner.bench_forward(command["bench_forward"], command["count"])
+    if "bench_generate" in command:
+        return runner.bench_generate(command["bench_generate"], command["count"])
+    if "memory" in command:
+        return {"bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
     if "state_dict" in command:
         return read_state_dict(command["state_dict"])
     if "step" in command:

@@ -28,6 +28,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'write a model for other runtimes and prove it equal',
     load: async () => (await import('./export.ts')).exportCommand(),
   },
+  bench: {
+    summary: 'time a model in several runtimes side by side',
+    load: async () => (await import('./bench.ts')).benchCommand(),
+  },
   evaluate: {
     summary: 'measure how well a model predicts a text, every token of it',
     load: async () => (await import('./evaluate.ts')).evaluateCommand(),

@@ -29,7 +29,19 @@ export interface TorchProcess {
    * @throws {@link IteraError} `EXPORT_INVALID` if PyTorch does not load it.
    */
   readStateDict(path: string): Promise<Readonly<Record<string, readonly [shape: readonly number[], sha256: string]>>>;
+  /** Loads an archive in float32 to time it, see `torchscript_runner.py`; the times are in milliseconds. */
+  readonly bench: TorchBench;
   close(): Promise<void>;
+}
+
+/** What is timed in PyTorch; `EXPORT_INVALID` if it cannot be run. */
+export interface TorchBench {
+  load(path: string, freeze: boolean, threads: number): Promise<number>;
+  forward(ids: readonly number[], count: number): Promise<readonly number[]>;
+  /** Until the first token, and of each of `count` later ones. */
+  generate(prompt: readonly number[], count: number): Promise<readonly [firstMs: number, tokenMs: number]>;
+  /** Most resident memory of the process so far, in bytes. */
+  peakMemory(): Promise<number>;
 }
 
 /** A TorchScript archive that is loaded in PyTorch; releasing it is left to the process. */
@@ -111,6 +123,14 @@ async function startIn(python: string, signal?: AbortSignal): Promise<TorchProce
     },
     readStateDict: async (path) =>
       (await ask<{ readonly tensors: Record<string, [number[], string]> }>({ state_dict: path })).tensors,
+    bench: {
+      load: async (path, freeze, threads) =>
+        (await ask<{ readonly ms: [number] }>({ bench_load: path, freeze, threads })).ms[0],
+      forward: async (ids, count) => (await ask<{ readonly ms: number[] }>({ bench_forward: [ids], count })).ms,
+      generate: async (ids, count) =>
+        (await ask<{ readonly ms: [number, number] }>({ bench_generate: [ids], count })).ms,
+      peakMemory: async () => (await ask<{ readonly bytes: number }>({ memory: true })).bytes,
+    },
     close,
   };
 }

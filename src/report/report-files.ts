@@ -1,12 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IteraError } from '../core/errors.ts';
+import type { RecordSet } from '../core/measurement.ts';
 import { replaceFile } from '../data/atomic-file.ts';
 import { makeFolder } from '../data/folder-file.ts';
+import { readWholeFile } from '../data/whole-file.ts';
 import { renderHtml } from './html.ts';
 import { renderMarkdown } from './markdown.ts';
 import type { Report } from './report.ts';
-import { checkReport, parseReport } from './report-schema.ts';
+import { checkReport, parseRecordSet, parseReport } from './report-schema.ts';
 import { reportSections } from './sections.ts';
 
 /**
@@ -43,21 +44,32 @@ export async function writeReport(report: Report, outDir: string): Promise<strin
  *   a report.
  */
 export async function readReport(path: string): Promise<Report> {
-  let json: string;
+  return parseReport(await readText(path));
+}
+
+/**
+ * Reads a set of records, such as the `bench.json` that `itera-lite bench --out` wrote.
+ *
+ * @throws {@link IteraError} as {@link readReport}.
+ */
+export async function readRecordSet(path: string): Promise<RecordSet> {
+  return parseRecordSet(await readText(path));
+}
+
+async function readText(path: string): Promise<string> {
   try {
-    json = await readFile(path, 'utf8');
+    return new TextDecoder().decode(await readWholeFile(path));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     throw code === 'ENOENT'
       ? new IteraError(
           'FILE_NOT_FOUND',
-          `There is no report at ${path}; make one with "itera-lite run".`,
+          `There is no report at ${path}; make one with "itera-lite run" or "itera-lite bench".`,
           { path },
           { cause: error },
         )
       : new IteraError('FILE_UNREADABLE', `Could not read the report ${path}: ${message}.`, { path }, { cause: error });
   }
-  return parseReport(json);
 }
 
 async function attempt(path: string, write: () => Promise<unknown>): Promise<void> {

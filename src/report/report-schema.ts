@@ -1,7 +1,7 @@
 import { type TSchema, Type } from 'typebox';
 import { Errors } from 'typebox/value';
 import { IteraError } from '../core/errors.ts';
-import { metrics } from '../core/measurement.ts';
+import { type MeasurementRecord, metrics, type RecordSet } from '../core/measurement.ts';
 import type { Report } from './report.ts';
 
 const text = () => Type.String({ minLength: 1 });
@@ -106,9 +106,12 @@ const shellSchema = Type.Object({ ...reportSchema.properties, records: Type.Arra
  * @throws {@link IteraError} `RECORD_INVALID` if the text is not JSON, or as {@link checkReport}.
  */
 export function parseReport(json: string): Report {
-  let value: unknown;
+  return checkReport(parseJson(json));
+}
+
+function parseJson(json: string): unknown {
   try {
-    value = JSON.parse(json);
+    return JSON.parse(json);
   } catch (error) {
     throw new IteraError(
       'RECORD_INVALID',
@@ -117,7 +120,6 @@ export function parseReport(json: string): Report {
       { cause: error },
     );
   }
-  return checkReport(value);
 }
 
 /**
@@ -129,8 +131,33 @@ export function parseReport(json: string): Report {
 export function checkReport(value: unknown): Report {
   refuseFault(shellSchema, value, '');
   const report = value as Report;
+  checkRecords(report.records);
+  return report;
+}
+
+/** What `--json` prints and `bench` keeps: records with their provenance, and nothing that is needed besides. */
+const recordSetSchema = Type.Object({
+  schemaVersion: Type.Literal(1),
+  provenance: provenanceSchema,
+  records: Type.Array(Type.Unknown()),
+});
+
+/**
+ * Reads a set of records from the text of a file that `--json` or `bench` wrote.
+ *
+ * @throws {@link IteraError} `RECORD_INVALID` as {@link checkReport}, and if the text is not JSON.
+ */
+export function parseRecordSet(json: string): RecordSet {
+  const value = parseJson(json);
+  refuseFault(recordSetSchema, value, '');
+  const set = value as RecordSet;
+  checkRecords(set.records);
+  return set;
+}
+
+function checkRecords(records: readonly MeasurementRecord[]): void {
   const known = new Map<string, number>();
-  report.records.forEach((record, index) => {
+  records.forEach((record, index) => {
     const path = `/records/${index}`;
     const status: unknown = (record as { status?: unknown } | null)?.status;
     if (typeof status === 'string' && !['measured', 'estimated', 'notRun'].includes(status)) {
@@ -144,7 +171,6 @@ export function checkReport(value: unknown): Report {
     if (other !== undefined) throw fault(`${path}/id`, `must be unique, but record ${other} has the same`, record.id);
     known.set(record.id, index);
   });
-  return report;
 }
 
 function refuseFault(schema: TSchema, value: unknown, path: string): void {

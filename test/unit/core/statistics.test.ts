@@ -5,6 +5,7 @@ import {
   bootstrapRatioInterval,
   mean,
   median,
+  medianInterval,
   pairedRatioInterval,
   quantile,
   standardDeviation,
@@ -202,3 +203,28 @@ function noisyDocuments(length: number): { numerator: number; denominator: numbe
 function sum(documents: readonly { numerator: number; denominator: number }[], key: 'numerator' | 'denominator') {
   return documents.reduce((total, document) => total + document[key], 0);
 }
+
+describe('medianInterval', () => {
+  // Ranks and coverage from binomial tables.
+  it.each([
+    [6, [1, 6], 0.96875],
+    [10, [2, 9], 0.978515625],
+    [15, [4, 12], 0.96484375],
+    [20, [6, 15], 0.9586105346679688],
+    [25, [8, 18], 0.9567147493362427],
+  ])('of %d values', (n, interval, confidence) => {
+    const found = medianInterval(Array.from({ length: n }, (_, index) => n - index));
+    expect(found.interval).toEqual(interval);
+    expect(found.confidence).toBeCloseTo(confidence, 12);
+  });
+
+  it('gives all there is, and what that covers, for few values', () => {
+    expect(medianInterval([3])).toEqual({ interval: [3, 3], confidence: 0 });
+    expect(medianInterval([3, 1])).toEqual({ interval: [1, 3], confidence: 0.5 });
+    expect(medianInterval([3, 1, 2, 5])).toEqual({ interval: [1, 5], confidence: 0.875 });
+  });
+
+  it('refuses no values', () => {
+    expect(() => medianInterval([])).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+  });
+});
