@@ -3,11 +3,18 @@ import { execFileSync } from 'node:child_process';
 /** The Python that parity tests run: `ITERA_PYTHON`, or the system's. */
 const python = process.env['ITERA_PYTHON'] ?? '/usr/bin/python3';
 
+/** The browser that tests run: `ITERA_CHROMIUM`, or Debian's. */
+export const chromiumPath = process.env['ITERA_CHROMIUM'] ?? '/usr/bin/chromium';
+
 /** What some tests need beyond `npm ci`: how to look for it, and how to provide it. Looking throws if it is absent. */
 const requirements = {
   pytorch: {
     look: () => execFileSync(python, ['-c', 'import torch'], { stdio: 'pipe', timeout: 60_000 }),
     provide: `install PyTorch for ${python} (Debian: apt-get install python3-torch), or set ITERA_PYTHON`,
+  },
+  chromium: {
+    look: () => execFileSync(chromiumPath, ['--version'], { stdio: 'pipe', timeout: 60_000 }),
+    provide: `install Chromium as ${chromiumPath} (Debian: apt-get install chromium), or set ITERA_CHROMIUM`,
   },
 } as const;
 
