@@ -74,7 +74,7 @@ class Runner:
             logits, state = self.module.step(token, state)
             token = logits[:, -1:].argmax(-1)
         token.item()
-        return {"ms": [first, milliseconds(started) / count]}
+        return {"ms": [first, milliseconds(started) / max(count, 1)]}
 
 
 def milliseconds(started):

@@ -24,6 +24,8 @@ export interface BenchmarkOptions {
   /** Lengths of the texts that are passed through, batch 1. */
   readonly lengths: readonly number[];
   readonly rounds: number;
+  /** Fresh starts from which loading is timed. Default 3. */
+  readonly loads?: number;
   readonly signal?: AbortSignal;
   /** What is being done, in words. */
   readonly onStage?: (stage: string) => void;
@@ -35,8 +37,6 @@ const passesPerTurn = 5;
 const warmupRounds = 2;
 const promptTokens = 64;
 const newTokens = 50;
-/** Fresh starts from which loading is timed. */
-const loads = 3;
 
 /**
  * Times a model in several runtimes side by side: each in a process of its own, taking turns in one run. Loading, passes
@@ -50,7 +50,7 @@ export async function runBenchmark(
   folder: ModelFolder,
   options: BenchmarkOptions,
 ): Promise<readonly MeasurementRecord[]> {
-  const { signal, onStage } = options;
+  const { signal, onStage, loads = 3 } = options;
   const dir = await mkdtemp(join(tmpdir(), 'itera-bench-'));
   const sides: BenchSide[] = [];
   try {
@@ -77,7 +77,9 @@ export async function runBenchmark(
         records.push(timingRecord('load_ms', started.conditions, loadMs, method));
       }
     }
-    for (const length of options.lengths) records.push(...(await timePasses(sides, length, options)));
+    for (const length of options.lengths) {
+      records.push(...(await timePasses(sides, length, options)), ...(await timePrompts(sides, length, options)));
+    }
     records.push(...(await timeGeneration(sides, options)));
     for (const side of sides) {
       const method = 'most resident memory of the process, its runtime included, over the whole benchmark';
@@ -105,6 +107,22 @@ async function timePasses(
   return sides.flatMap(({ conditions }, index) =>
     latencyRecords({ ...conditions, batch: 1, sequenceLength: length }, samples[index] ?? [], method),
   );
+}
+
+async function timePrompts(
+  sides: readonly BenchSide[],
+  length: number,
+  { rounds, signal, onStage, onRound }: BenchmarkOptions,
+): Promise<readonly MeasurementRecord[]> {
+  onStage?.(`prompts of ${length} tokens`);
+  const turns = sides.map((side) => ({ take: async () => [(await side.generate(length, 0)).firstMs] }));
+  const samples = await interleave(turns, { rounds, warmupRounds, signal, onRound });
+  const method = `reading a prompt up to its first new token, its last logits only where the runtime can; ${rounds} rounds, sides in turns`;
+  return sides.map(({ conditions }, index) => {
+    const perSecond = (samples[index] ?? []).flat().map((ms) => (1000 * length) / ms);
+    const own = { ...conditions, phase: 'prefill', batch: 1, sequenceLength: length };
+    return timingRecord('tokens_per_second', own, perSecond, method);
+  });
 }
 
 async function timeGeneration(

@@ -1,13 +1,12 @@
 import { Command, Option } from 'commander';
 import { IteraError } from '../core/errors.ts';
 import type { MeasurementRecord } from '../core/measurement.ts';
-import { openDataset } from '../data/dataset-files.ts';
 import { exportOnnx, onnxFile } from '../export/export-onnx.ts';
 import type { ExportResult } from '../export/export-result.ts';
 import { exportTorch, torchFiles } from '../export/export-torch.ts';
 import type { ScanForm } from '../export/torchscript-code.ts';
+import { readVerificationText } from '../export/verification-text.ts';
 import { defaultModel, openModel } from '../runtime/load-model-file.ts';
-import { createModelTokenizer } from '../runtime/model.ts';
 import { modelName } from '../validation/model-facts.ts';
 import { describeProvenance } from '../validation/provenance.ts';
 import { interruptSignal } from './interrupt.ts';
@@ -73,7 +72,7 @@ async function run(options: ExportOptions): Promise<void> {
     const name = modelName(folder);
     const out = options.out ?? `exports/${name}`;
     await checkOutputFolder(out);
-    const text = options.verify ? await readText(createModelTokenizer(folder), signal) : [];
+    const text = options.verify ? await readVerificationText(folder, signal) : [];
     const records: MeasurementRecord[] = [];
     const failures: string[] = [];
     const hashes = Object.fromEntries(Object.entries(folder.sha256).map(([file, hash]) => [`model/${file}`, hash]));
@@ -108,17 +107,6 @@ async function run(options: ExportOptions): Promise<void> {
     progress.end();
     stop();
   }
-}
-
-/** The beginning of the bundled stories, as tokens. */
-async function readText(tokenizer: ReturnType<typeof createModelTokenizer>, signal: AbortSignal): Promise<number[]> {
-  const tokens: number[] = [];
-  const stories = await openDataset('stories', { split: 'test', signal });
-  for await (const { text } of stories.documents()) {
-    tokens.push(tokenizer.eosId, ...tokenizer.encode(text));
-    if (tokens.length >= 256) break;
-  }
-  return tokens;
 }
 
 /** One line about what the comparison came to. */

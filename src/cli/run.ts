@@ -1,9 +1,14 @@
 import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { benchRuntimes } from '../benchmark/sides.ts';
+import { IteraError } from '../core/errors.ts';
 import { datasetEntries, type Split, splits } from '../data/dataset-registry.ts';
 import { defaultBounds, parseDegradationBounds } from '../evaluation/degradation-bounds.ts';
 import { compressedVariants } from '../models/variants.ts';
+import { benchmarkTables } from '../report/benchmark-table.ts';
+import { exportTable } from '../report/export-table.ts';
+import { sortRecords } from '../report/record-kinds.ts';
 import type { Report } from '../report/report.ts';
 import { writeReport } from '../report/report-files.ts';
 import { summarize } from '../report/summary.ts';
@@ -32,6 +37,8 @@ interface RunOptions {
   readonly fullText?: boolean;
   readonly variant?: readonly string[];
   readonly maxDegradation?: string;
+  readonly exports: boolean;
+  readonly bench: boolean;
   readonly seed: number;
   readonly threads: number;
   readonly json?: boolean;
@@ -59,6 +66,8 @@ export function runCommand(): Command {
       '--max-degradation <percent>',
       'rise of perplexity that the gate allows, for all or for each, e.g. int8=1,int4=5',
     )
+    .option('--no-exports', 'do not compare exported files with the model')
+    .option('--no-bench', 'do not time the model in several runtimes')
     .option('--seed <n>', 'seed of samples, intervals and generated text', parseSeed, 1)
     .option('--threads <n>', 'threads of the runtime', parseThreads, Math.max(1, cpus().length))
     .option('--json', 'print the records as JSON on stdout')
@@ -89,6 +98,8 @@ async function run(options: RunOptions): Promise<void> {
       fullText: options.fullText ?? false,
       variants,
       bounds,
+      exports: options.exports,
+      runtimes: options.bench ? benchRuntimes : [],
       seed: options.seed,
       threads: options.threads,
       signal,
@@ -105,6 +116,7 @@ async function run(options: RunOptions): Promise<void> {
     progress.note(`Report: ${join(resolve(options.out), 'index.html')}`);
     // A text too short for an interval is said to be so in the report; it is no failure of the model.
     refuseFailures(reportVerdicts(report).filter(({ finding }) => finding !== 'unjudged'));
+    if (report.failures) throw new IteraError('GATE_REFUSED', report.failures.join(' '), { failures: report.failures });
   } finally {
     progress.end();
     stop();
@@ -116,13 +128,16 @@ function datasetsWith(split: Split): string[] {
 }
 
 function describeOnTerminal(report: Report): string {
-  const measured = report.records.filter(({ status }) => status !== 'notRun');
+  const { model, exports, speed } = sortRecords(report.records);
+  const measured = model.filter(({ status }) => status !== 'notRun');
   const notRun = summarize(report).notRun.map(({ what, reason }) => `Not run: ${what}. ${reason}`);
   const [sample] = report.samples;
   return [
     report.title,
     terminalTable(summaryTable(measured)),
     ...(report.bounds ? [terminalTable(variantTable(measured, reportVerdicts(report)))] : []),
+    ...(exports.length > 0 ? [terminalTable(exportTable(exports))] : []),
+    ...(speed.length > 0 ? benchmarkTables(speed).map((table) => terminalTable(table)) : []),
     ...notRun,
     ...(sample ? [`Sample: ${sample.prompt}${sample.text}`] : []),
     '',

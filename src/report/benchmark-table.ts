@@ -49,7 +49,17 @@ function passesTable(
         record.conditions.sequenceLength === length &&
         sideKey(record) === sideKey(side),
     );
-    return { text: found ? formatRecord(found) : '–' };
+    return found ? { text: formatRecord(found), record: found } : { text: '–' };
+  };
+  const findPrefill = (side: MeasurementRecord): Cell => {
+    const found = records.find(
+      (record) =>
+        record.metric === 'tokens_per_second' &&
+        record.conditions['phase'] === 'prefill' &&
+        record.conditions.sequenceLength === length &&
+        sideKey(record) === sideKey(side),
+    );
+    return found ? { text: formatRecord(found), record: found } : { text: '–' };
   };
   const floors = records.filter(
     ({ conditions }) => conditions['stage'] === 'arithmetic floor' && conditions.sequenceLength === length,
@@ -67,15 +77,17 @@ function passesTable(
       { title: 'p90', kind: 'number', better: 'lower' },
       { title: 'p99', kind: 'number', better: 'lower' },
       { title: 'Times as fast as the first', kind: 'number', better: 'higher' },
+      { title: 'As a prompt (tokens/s)', kind: 'number', better: 'higher' },
     ],
     rows: measured.map((record) => [
       ...describeSide(record).map((text): Cell => ({ text })),
-      { text: formatValue(record) },
+      { text: formatValue(record), record },
       find(record, 'mean'),
       find(record, 'standard deviation'),
       find(record, 'p90'),
       find(record, 'p99'),
       { text: baseline === undefined || baseline === record ? '–' : speedUp(baseline, record) },
+      findPrefill(record),
     ]),
   };
 }
@@ -105,8 +117,11 @@ function sidesTable(records: readonly MeasurementRecord[]): Table {
     if (record.metric === 'load_ms' || record.status === 'notRun') sides.set(sideKey(record), record);
   }
   const cell = (side: MeasurementRecord, metric: Metric): Cell => {
-    const found = records.find((record) => record.metric === metric && sideKey(record) === sideKey(side));
-    return { text: found ? formatRecord(found) : '–' };
+    const found = records.find(
+      (record) =>
+        record.metric === metric && record.conditions['phase'] !== 'prefill' && sideKey(record) === sideKey(side),
+    );
+    return found ? { text: formatRecord(found), record: found } : { text: '–' };
   };
   const apart = records.filter(
     ({ conditions }) => conditions['stage'] === 'tokenize' || conditions['stage'] === 'sample',

@@ -95,6 +95,7 @@ export const reportSchema = Type.Object({
   protocol: Type.Array(Type.Object({ name: text(), text: text() })),
   bounds: Type.Optional(Type.Record(Type.String(), Type.Number({ minimum: 0 }))),
   findings: Type.Optional(Type.Array(text())),
+  failures: Type.Optional(Type.Array(text())),
 });
 
 /** All but the records, whose own schemas name a fault better than their union does. */

@@ -51,4 +51,6 @@ export interface Report extends RecordSet {
   readonly bounds?: Readonly<Record<string, number>>;
   /** What holds, in plain sentences, as far as the numbers alone do not say it. */
   readonly findings?: readonly string[];
+  /** What should hold and does not, in plain sentences. */
+  readonly failures?: readonly string[];
 }

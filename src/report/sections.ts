@@ -1,4 +1,8 @@
 import type { MeasurementRecord, Metric } from '../core/measurement.ts';
+import { benchmarkChart } from './benchmark-chart.ts';
+import { benchmarkTables } from './benchmark-table.ts';
+import { exportTable } from './export-table.ts';
+import { sortRecords } from './record-kinds.ts';
 import type { Report } from './report.ts';
 import { curveCharts, metricChart, type ReportChart } from './report-charts.ts';
 import { metricTable, summaryTable, type Table } from './table.ts';
@@ -64,14 +68,17 @@ const others: readonly SectionPlan[] = [
 
 /** The results in reading order; parts without records are left out. */
 export function reportSections(report: Report): Section[] {
-  const sections: Section[] = [quality, ...others]
-    .filter(({ metrics }) => report.records.some(({ metric }) => metrics.includes(metric)))
+  const { model: records, exports, speed } = sortRecords(report.records);
+  const ofModel = { ...report, records };
+  const planned: Section[] = [quality, ...others]
+    .filter(({ metrics }) => records.some(({ metric }) => metrics.includes(metric)))
     .map((plan) => ({
       title: plan.title,
       text: plan.text,
-      table: planTable(plan, report),
-      charts: plan === compression && report.bounds ? variantCharts(report.records) : drawnCharts(plan, report.records),
+      table: planTable(plan, ofModel),
+      charts: plan === compression && report.bounds ? variantCharts(records) : drawnCharts(plan, records),
     }));
+  const sections = [...planned, ...exportSections(exports), ...speedSections(speed)];
   const training = curveCharts(report.curves ?? []);
   return training.length === 0
     ? sections
@@ -79,6 +86,31 @@ export function reportSections(report: Report): Section[] {
         ...sections,
         { title: 'Training', text: 'How the values changed over the steps of training.', charts: training },
       ];
+}
+
+function exportSections(records: readonly MeasurementRecord[]): Section[] {
+  if (records.length === 0) return [];
+  const text =
+    'What other runtimes make of the exported files, against the model as plain loops in float64: the greatest ' +
+    'difference of logits, the perplexity of a text over that of the reference, and the share of greedy tokens that ' +
+    'are the same.';
+  return [{ title: 'Exports', text, table: exportTable(records), charts: [] }];
+}
+
+function speedSections(records: readonly MeasurementRecord[]): Section[] {
+  if (records.length === 0) return [];
+  const text =
+    'How fast the model runs on the machine described under Provenance: every runtime in a process of its own, in turns. ' +
+    'Brackets hold the 95% interval of a median.';
+  const hasPasses = records.some(({ status, conditions }) => status === 'measured' && conditions.runtime !== undefined);
+  const title = 'Speed in several runtimes';
+  const chart = hasPasses ? [{ name: 'runtimes', title, svg: benchmarkChart(records) }] : [];
+  return benchmarkTables(records).map((table, index) => ({
+    title: table.caption,
+    text: index === 0 ? text : table.caption,
+    table,
+    charts: index === 0 ? chart : [],
+  }));
 }
 
 function planTable(plan: SectionPlan, report: Report): Table {

@@ -1,5 +1,6 @@
 import type { MeasurementRecord, NotRunRecord, ValueRecord } from '../core/measurement.ts';
 import { formatValue, metricTexts } from './number-text.ts';
+import { sortRecords } from './record-kinds.ts';
 import type { Report } from './report.ts';
 import { labelsOf } from './table.ts';
 
@@ -26,7 +27,13 @@ const provideDataset =
 /** Says what was tested, what holds, and what was not run, from nothing but the report's own data. */
 export function summarize(report: Report): Summary {
   const values = report.records.filter((record): record is ValueRecord => record.status !== 'notRun');
-  const holds = [...(report.findings ?? []), ...qualitySentences(values), ...compressionSentences(values)];
+  const ofModel = sortRecords(values).model as readonly ValueRecord[];
+  const holds = [
+    ...(report.failures ?? []).map((failure) => `FAILED: ${failure}`),
+    ...(report.findings ?? []),
+    ...qualitySentences(ofModel),
+    ...compressionSentences(ofModel),
+  ];
   return {
     tested: testedSentences(report, values),
     holds:

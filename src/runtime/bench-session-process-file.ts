@@ -64,7 +64,7 @@ async function answer(question: BenchQuestion): Promise<BenchAnswer> {
         step = await engine.run([token], step.state);
         token = likeliest(step.logits);
       }
-      return { ms: [firstMs, (performance.now() - decoding) / question.newTokens] };
+      return { ms: [firstMs, (performance.now() - decoding) / Math.max(question.newTokens, 1)] };
     }
     case 'memory':
       return { bytes: process.resourceUsage().maxRSS * 1024 };

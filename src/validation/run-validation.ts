@@ -1,5 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { runBenchmark } from '../benchmark/run-benchmark.ts';
+import type { BenchRuntime } from '../benchmark/sides.ts';
 import { measureSizes } from '../compression/variant-size.ts';
 import { type IteraError, throwIfAborted } from '../core/errors.ts';
 import { type MeasurementRecord, recordId } from '../core/measurement.ts';
@@ -11,7 +13,7 @@ import { type DegradationBounds, defaultBounds } from '../evaluation/degradation
 import { encodeInferenceModel } from '../models/inference-model.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { countParameters } from '../models/parameters.ts';
-import type { CompressedVariant } from '../models/variants.ts';
+import type { CompressedVariant, VariantName } from '../models/variants.ts';
 import type { Report, Sample } from '../report/report.ts';
 import { reportVerdicts } from '../report/verdicts.ts';
 import { createModel, type Model } from '../runtime/model.ts';
@@ -19,6 +21,7 @@ import { type PreparedVariant, prepareVariants } from './compared-variants.ts';
 import { createDatasetScorer } from './dataset-scorer.ts';
 import { modelName, trainingCurves } from './model-facts.ts';
 import { describeProvenance } from './provenance.ts';
+import { checkExports, type ExportChecks } from './run-exports.ts';
 
 export interface ValidationOptions {
   readonly version: string;
@@ -31,6 +34,10 @@ export interface ValidationOptions {
   readonly variants?: readonly CompressedVariant[];
   /** What the gate allows them; default {@link defaultBounds}. */
   readonly bounds?: DegradationBounds;
+  /** Whether exported files are compared with the model. Default: not. */
+  readonly exports?: boolean;
+  /** Runtimes that the model is timed in. Default: none. */
+  readonly runtimes?: readonly BenchRuntime[];
   readonly seed: number;
   readonly threads: number;
   readonly signal?: AbortSignal;
@@ -56,7 +63,7 @@ export async function runValidation(folder: ModelFolder, options: ValidationOpti
   const name = modelName(folder);
   const { variants = [], bounds = defaultBounds } = options;
   const datasets = await findDatasets(options);
-  const total = datasets.length + 2;
+  const total = datasets.length + 2 + Number(options.exports === true) + Number((options.runtimes ?? []).length > 0);
   const prepare = (what: string): void => onStage?.(what, 0, total);
   const prepared = await prepareVariants(folder, variants, { ...options, onStage: prepare });
   throwIfAborted(signal);
@@ -66,28 +73,67 @@ export async function runValidation(folder: ModelFolder, options: ValidationOpti
   const model = await createModel(folder, { threads });
   try {
     const quality = await measureQuality(folder, name, model, datasets, prepared, options);
-    onStage?.('writing samples', total - 1, total);
+    onStage?.('writing samples', datasets.length + 1, total);
     const samples = await writeSamples(model, name, seed, signal);
+    const checks = await checkExportsOf(folder, name, options, datasets.length + 2, total);
+    const speed = await timeRuntimes(folder, name, prepared, options, total);
     const files = Object.fromEntries(prepared.map((variant) => [`variant/${variant.name}`, variant.sha256]));
     const hashes = { ...prefixKeys('model/', folder.sha256), ...files, ...quality.hashes };
     const compared = variants.length > 0 ? { bounds } : {};
     const verdicts = reportVerdicts({ records: quality.records, ...compared });
+    const findings = [...verdicts.map(({ sentence }) => sentence), ...(checks?.findings ?? [])];
     return {
       schemaVersion: 1,
       kind: 'validation',
       title: `Validation of ${name}`,
       provenance: await describeProvenance(options.version, { threads, seed, hashes }),
       model: describeModel(folder, name),
-      records: [...sizes, ...quality.records],
+      records: [...sizes, ...quality.records, ...(checks?.records ?? []), ...speed],
       samples,
       curves: trainingCurves(folder),
       protocol: describeProtocol(options, prepared),
       ...compared,
-      ...(verdicts.length > 0 && { findings: verdicts.map(({ sentence }) => sentence) }),
+      ...(findings.length > 0 && { findings }),
+      ...(checks && checks.failures.length > 0 && { failures: checks.failures }),
     };
   } finally {
     await model.release();
   }
+}
+
+async function checkExportsOf(
+  folder: ModelFolder,
+  name: string,
+  { exports = false, version, seed, signal, onStage }: ValidationOptions,
+  done: number,
+  total: number,
+): Promise<ExportChecks | undefined> {
+  if (!exports) return undefined;
+  onStage?.('comparing exported files', done, total);
+  return checkExports(folder, { name, version, seed, ...(signal && { signal }) });
+}
+
+/** Few rounds and single starts: the whole benchmark is a command of its own. */
+const benchmarkSize = { threads: [1], lengths: [128], rounds: 9, loads: 1 } as const;
+
+async function timeRuntimes(
+  folder: ModelFolder,
+  name: string,
+  prepared: readonly PreparedVariant[],
+  { runtimes = [], signal, onStage }: ValidationOptions,
+  total: number,
+): Promise<readonly MeasurementRecord[]> {
+  if (runtimes.length === 0) return [];
+  const variants = prepared.filter((variant) => variant.name === 'int8' || variant.name === 'int4');
+  const files = new Map<VariantName, Uint8Array>([
+    ['fp32', encodeInferenceModel(folder)],
+    ...variants.map((variant): [VariantName, Uint8Array] => [variant.name, variant.model]),
+  ]);
+  return runBenchmark(folder, {
+    ...{ name, files, runtimes, ...benchmarkSize },
+    ...(signal && { signal }),
+    onStage: (stage) => onStage?.(`timing runtimes: ${stage}`, total - 1, total),
+  });
 }
 
 /** A dataset to be measured, or why it cannot be. */

@@ -82,6 +82,29 @@ describe('itera-lite run, without data', () => {
     expect(await readdir(join(out(), 'charts'))).toContain('size-perplexity-ratio-1.svg');
   });
 
+  it('compares exported files with the model and times it in several runtimes', () => {
+    const checks = report.records.filter(({ conditions }) => conditions['check'] !== undefined);
+    expect(checks.length).toBeGreaterThanOrEqual(7);
+    expect(report.failures).toBeUndefined();
+    expect(report.findings).toContainEqual(
+      expect.stringMatching(/^The ONNX export gives what the model gives: 7 comparisons/),
+    );
+    expect(ended.stdout).toMatch(/A pass over 128 tokens, batch 1, milliseconds/);
+    for (const runtime of ['onnxruntime-node', 'onnxruntime-web']) {
+      const timed = report.records.filter(
+        ({ conditions, metric }) => conditions.runtime === runtime && metric === 'tokens_per_second',
+      );
+      expect(timed.map(({ conditions }) => conditions.variant).sort()).toEqual([
+        'fp32',
+        'fp32',
+        'int4',
+        'int4',
+        'int8',
+        'int8',
+      ]);
+    }
+  });
+
   it('leaves a whole report behind', async () => {
     expect((await readdir(out())).sort()).toEqual(['charts', 'index.html', 'report.json', 'report.md']);
     expect(await readFile(join(out(), 'index.html'), 'utf8')).toContain('Validation of itera-lite-micro');
@@ -94,6 +117,8 @@ describe('itera-lite run', () => {
   it('prints nothing but the records with --json, the same numbers every time', async () => {
     const given = [
       'run',
+      '--no-exports',
+      '--no-bench',
       '--model',
       'itera-lite-micro',
       '--dataset',

@@ -1,0 +1,23 @@
+import type { MeasurementRecord } from '../core/measurement.ts';
+
+/** The records of a report by what they are about. */
+export interface RecordKinds {
+  /** The model and its variants on texts, and their sizes. */
+  readonly model: readonly MeasurementRecord[];
+  /** How exported files compare with the model. */
+  readonly exports: readonly MeasurementRecord[];
+  /** How fast the model runs, in which runtime. */
+  readonly speed: readonly MeasurementRecord[];
+}
+
+/** Tells the records of an export's verification and of a benchmark from those of the model's quality. */
+export function sortRecords(records: readonly MeasurementRecord[]): RecordKinds {
+  const kindOf = ({ metric, status, conditions }: MeasurementRecord): keyof RecordKinds => {
+    if (conditions['check'] !== undefined || conditions['format'] !== undefined) return 'exports';
+    const isAbsent = status === 'notRun' && metric === 'latency_ms' && conditions.runtime !== undefined;
+    const isTimed = conditions['runtimeVersion'] !== undefined || conditions['stage'] !== undefined;
+    return isTimed || isAbsent ? 'speed' : 'model';
+  };
+  const of = (kind: keyof RecordKinds) => records.filter((record) => kindOf(record) === kind);
+  return { model: of('model'), exports: of('exports'), speed: of('speed') };
+}
