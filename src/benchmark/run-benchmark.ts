@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,6 +52,8 @@ export async function runBenchmark(
   options: BenchmarkOptions,
 ): Promise<readonly MeasurementRecord[]> {
   const { signal, onStage, loads = 3 } = options;
+  // Every side listens.
+  if (signal) setMaxListeners(0, signal);
   const dir = await mkdtemp(join(tmpdir(), 'itera-bench-'));
   const sides: BenchSide[] = [];
   try {

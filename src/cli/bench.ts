@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { runBenchmark } from '../benchmark/run-benchmark.ts';
 import { type BenchRuntime, benchRuntimes } from '../benchmark/sides.ts';
 import { IteraError } from '../core/errors.ts';
@@ -35,6 +35,13 @@ interface BenchOptions {
   readonly json?: boolean;
 }
 
+/** Logits of longer texts would fill the memory. */
+function parseLength(text: string): number {
+  const value = parseCount(text);
+  if (value > 16_384) throw new InvalidArgumentError('Expected a whole number from 1 to 16384.');
+  return value;
+}
+
 const collectWith =
   (parse: (text: string) => number) =>
   (text: string, before: readonly number[] = []): number[] => [...before, parse(text)];
@@ -53,11 +60,15 @@ export function benchCommand(): Command {
     .option(
       '--tokens <n>',
       'length of the texts that are passed through, repeatable (default: 128, 512)',
-      collectWith(parseCount),
+      collectWith(parseLength),
     )
     .option('--rounds <n>', 'rounds in which every side has its turn', parseCount, 15)
     .option('--out <dir>', 'folder for bench.json and latency.svg')
-    .option('--compare <file...>', 'compare two result files instead of timing anything')
+    .addOption(
+      new Option('--compare <file...>', 'compare two result files instead of timing anything').conflicts([
+        ...['variant', 'runtime', 'threads', 'tokens', 'out'],
+      ]),
+    )
     .option('--json', 'print the records as JSON on stdout')
     .addHelpText(
       'after',
@@ -150,6 +161,10 @@ async function compare(paths: readonly string[], asJson: boolean): Promise<void>
     throw new IteraError('INVALID_ARGUMENT', `Expected --compare with two files, got ${paths.length}.`, { paths });
   }
   const comparison = compareBenchmarks((await readRecordSet(before)).records, (await readRecordSet(after)).records);
+  if (comparison.rows.length === 0) {
+    const message = `Expected two results with numbers of the same things, but ${before} and ${after} have none in common. Time one model in both.`;
+    throw new IteraError('INVALID_ARGUMENT', message, { paths });
+  }
   process.stdout.write(
     asJson ? `${JSON.stringify(comparison.rows, undefined, 2)}\n` : `${terminalTable(comparison.table)}\n`,
   );

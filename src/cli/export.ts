@@ -19,7 +19,7 @@ interface ExportOptions {
   readonly model: string;
   readonly format: readonly string[];
   readonly out?: string;
-  readonly form: ScanForm;
+  readonly form?: ScanForm;
   readonly verify: boolean;
   readonly seed: number;
   readonly json?: boolean;
@@ -40,7 +40,7 @@ export function exportCommand(): Command {
         'of TorchScript: token by token, or by products within chunks (faster for long texts)',
       )
         .choices(['scan', 'chunked'])
-        .default('scan'),
+        .default(undefined, 'scan'),
     )
     .option('--no-verify', 'do not compare what was written with the model')
     .option('--seed <n>', 'seed of the token ids that are compared', parseSeed, 1)
@@ -64,6 +64,10 @@ async function run(options: ExportOptions): Promise<void> {
   if (unknown !== undefined) {
     const message = `Expected --format ${formats.join(', ')}, got ${JSON.stringify(unknown)}.`;
     throw new IteraError('INVALID_ARGUMENT', message, { format: unknown });
+  }
+  if (options.form !== undefined && !wanted.has('torchscript')) {
+    const message = `Expected --form with --format torchscript, got ${[...wanted].join(', ')}.`;
+    throw new IteraError('INVALID_ARGUMENT', message, { form: options.form });
   }
   const progress = createProgress();
   const { signal, stop } = interruptSignal('stopping');
@@ -89,7 +93,7 @@ async function run(options: ExportOptions): Promise<void> {
       const made: ExportResult =
         format === 'onnx'
           ? await exportOnnx(folder, out, { ...common, version: packageVersion })
-          : await exportTorch(folder, format, out, { ...common, form: options.form });
+          : await exportTorch(folder, format, out, { ...common, ...(options.form && { form: options.form }) });
       progress.end();
       hashes[`export/${files[format]}`] = made.sha256;
       records.push(...made.records);
@@ -117,5 +121,8 @@ function describe(path: string, records: readonly MeasurementRecord[], failures:
   const differences = records.flatMap((record) =>
     record.status === 'measured' && record.metric === 'max_abs_difference' ? [record.value] : [],
   );
-  return `${path}: equal to the model (${records.length} checks in ${first?.conditions.runtime}; logits differ by at most ${Math.max(...differences)}).`;
+  const runtime = first?.conditions.runtime;
+  if (records.length === 1) return `${path}: equal to the model (every weight, in ${runtime}).`;
+  const largest = Number(Math.max(...differences).toPrecision(2));
+  return `${path}: equal to the model (${records.length} checks in ${runtime}; logits differ by at most ${largest}).`;
 }

@@ -6,9 +6,15 @@ import { IteraError } from '../core/errors.ts';
 /**
  * Makes sure, before long work, that a folder can be written or made; makes nothing.
  *
- * @throws {@link IteraError} `OUTPUT_UNWRITABLE` if it is a file or lies below one, or may not be written.
+ * @throws {@link IteraError} `INVALID_ARGUMENT` for an empty name, `OUTPUT_UNWRITABLE` if it is a file or lies below one, or may not be written.
  */
 export async function checkOutputFolder(dir: string): Promise<void> {
+  if (dir.trim() === '') {
+    throw new IteraError(
+      'INVALID_ARGUMENT',
+      'Expected the name of a folder to write, got none. "." is the current one.',
+    );
+  }
   for (let path = resolve(dir); ; path = dirname(path)) {
     try {
       if (!(await stat(path)).isDirectory()) throw unwritable(dir, `${path} is a file`);

@@ -4,7 +4,7 @@ import { IteraError } from '../core/errors.ts';
 import { type Conditions, type MeasurementRecord, recordId } from '../core/measurement.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { formatConfig } from '../models/config-json.ts';
-import { writeIntoFolder } from '../models/model-copy-file.ts';
+import { refuseOtherModel, writeIntoFolder } from '../models/model-copy-file.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { describeFailure, type ExportResult, toRecord } from './export-result.ts';
 import { encodeStateDict } from './state-dict.ts';
@@ -42,8 +42,8 @@ const bounds = { logits: 1e-9, perplexity: 1e-9 };
  * comparison is recorded as not run, with the reason; the archive is read again and checked in either case.
  *
  * @param outDir - Folder for the file named by {@link torchFiles}.
- * @throws {@link IteraError} `OUTPUT_UNWRITABLE`, `EXPORT_INVALID`, `FILE_CORRUPT`, `INVALID_ARGUMENT` for a text too
- *   short to verify with, `ABORTED`.
+ * @throws {@link IteraError} `OUTPUT_UNWRITABLE`, `EXPORT_INVALID`, `FILE_CORRUPT`, `INVALID_ARGUMENT` if `outDir` holds
+ *   another model or for a text too short to verify with, `ABORTED`.
  */
 export async function exportTorch(
   folder: ModelFolder,
@@ -53,6 +53,7 @@ export async function exportTorch(
 ): Promise<ExportResult> {
   const { config, weights } = folder;
   const path = join(outDir, torchFiles[format]);
+  await refuseOtherModel(folder, outDir);
   options.onStage?.(`writing ${path}`);
   const bytes =
     format === 'torchscript'

@@ -56,7 +56,7 @@ export interface LoadedScript extends LogitRunner {
  * @throws {@link IteraError} `ABORTED`; later calls `RUNTIME_FAILED` if the process ends.
  */
 export async function startTorch(signal?: AbortSignal): Promise<TorchProcess | { readonly reason: string }> {
-  const named = process.env['ITERA_PYTHON'];
+  const named = process.env['ITERA_PYTHON'] || undefined;
   const reasons: string[] = [];
   // A version manager's python3 comes first in the path, but a distribution's PyTorch belongs to its own.
   for (const python of named === undefined ? ['python3', '/usr/bin/python3'] : [named]) {
@@ -101,10 +101,18 @@ async function startIn(python: string, signal?: AbortSignal): Promise<TorchProce
   if (fault !== undefined) return { reason: `${python} could not be started (${fault})` };
   let version: string;
   try {
-    version = (await ask<{ readonly torch: string }>({ hello: true })).torch;
+    const greeting = await within(longestStart, ask<{ readonly torch?: unknown }>({ hello: true }));
+    if (typeof greeting?.torch !== 'string') {
+      await close();
+      const came =
+        greeting === undefined ? `no answer within ${longestStart / 1000} s` : 'another answer than expected';
+      return { reason: `${python} gave ${came}` };
+    }
+    version = greeting.torch;
   } catch (cause) {
     await close();
     if (signal?.aborted) throw cause;
+    if (cause instanceof SyntaxError) return { reason: `${python} gave another answer than expected` };
     return { reason: `${python} has no PyTorch (${lastLine(complaint)})` };
   }
   return {
@@ -133,6 +141,24 @@ async function startIn(python: string, signal?: AbortSignal): Promise<TorchProce
     },
     close,
   };
+}
+
+/** Importing PyTorch takes seconds, on a busy machine tens of them. */
+const longestStart = 60_000;
+
+/** What a promise gives, or undefined after some time. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+    // Closing the process ends it; nobody listens then.
+    promise.catch(() => undefined);
+  }
 }
 
 /** Why the process did not start; undefined if it did. */

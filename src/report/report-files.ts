@@ -53,7 +53,17 @@ export async function readReport(path: string): Promise<Report> {
  * @throws {@link IteraError} as {@link readReport}.
  */
 export async function readRecordSet(path: string): Promise<RecordSet> {
-  return parseRecordSet(await readText(path));
+  try {
+    return parseRecordSet(await readText(path));
+  } catch (error) {
+    if (!(error instanceof IteraError) || error.code !== 'RECORD_INVALID') throw error;
+    throw new IteraError(
+      'RECORD_INVALID',
+      `${path}: ${error.message}`,
+      { ...error.data, file: path },
+      { cause: error },
+    );
+  }
 }
 
 async function readText(path: string): Promise<string> {
