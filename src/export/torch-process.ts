@@ -95,7 +95,9 @@ async function startIn(python: string, signal?: AbortSignal): Promise<TorchProce
   const close = async (): Promise<void> => {
     signal?.removeEventListener('abort', stop);
     stop();
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    // A process that this one started may still hold the other ends.
+    for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.destroy();
   };
   const fault = await faultOfStart(child);
   if (fault !== undefined) return { reason: `${python} could not be started (${fault})` };

@@ -70,6 +70,10 @@ describe('itera-lite bench', { timeout: 120_000 }, () => {
     const rows = JSON.parse(compared.stdout) as { ratio: number }[];
     expect(rows.length).toBeGreaterThan(15);
     expect(rows.every(({ ratio }) => ratio === 1)).toBe(true);
+    const other = join(dir, 'other.json');
+    await writeFile(other, stdout.replaceAll('toy', 'yot'));
+    const apart = await command('bench', '--compare', join(out, 'bench.json'), other);
+    expect(apart).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/have none in common/) });
   });
 
   it.skipIf(!pytorch.available)(`times TorchScript in PyTorch too ${pytorch.reason}`, async () => {
@@ -110,6 +114,8 @@ describe('itera-lite bench', { timeout: 120_000 }, () => {
     ['an unknown variant', ['--variant', 'int3'], 2, /got "int3"/],
     ['one file to compare', ['--compare', 'one.json'], 2, /two files, got 1/],
     ['a file that is absent', ['--compare', 'one.json', 'two.json'], 1, /FILE_NOT_FOUND: .*one\.json/],
+    ['a text that is too long', ['--tokens', '100000'], 2, /from 1 to 16384/],
+    ['a comparison with more', ['--compare', 'a', 'b', '--tokens', '9'], 2, /cannot be used with option '--tokens/],
     ['a file that is none of ours', ['--compare', 'package.json', 'package.json'], 1, /RECORD_INVALID/],
   ])('refuses %s', async (_, given, code, says) => {
     const ended = await command('bench', '--model', model, ...given);

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -61,12 +61,40 @@ describe('itera-lite export', () => {
     expect(other).toMatchObject({ code: 2, stdout: '', stderr: expect.stringMatching(/holds another model/) });
   });
 
+  it.skipIf(process.platform === 'win32')('says so where ITERA_PYTHON is no Python, or ended at once', async () => {
+    for (const [name, script, says] of [
+      ['nonsense', 'echo nonsense; sleep 20', /nonsense gave another answer than expected/],
+      ['silent', 'exit 3', /silent has no PyTorch \(it gave no reason\)/],
+    ] as const) {
+      await writeFile(join(dir, name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      vi.stubEnv('ITERA_PYTHON', join(dir, name));
+      const { code, stdout } = await command(
+        'export',
+        '--model',
+        model,
+        '--out',
+        join(dir, name, '..', 'n'),
+        '--format',
+        'torchscript',
+      );
+      expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(says) });
+    }
+  });
+
   it.each<[string, readonly string[], number, RegExp]>([
     ['no format', [], 2, /required option '--format/],
     ['an unknown format', ['--format', 'gguf'], 2, /Expected --format onnx, torchscript, state-dict, got "gguf"/],
     ['an unknown form', ['--format', 'torchscript', '--form', 'fast'], 2, /scan, chunked/],
     ['a folder that is a file', ['--format', 'torchscript', '--out', 'package.json'], 1, /OUTPUT_UNWRITABLE/],
     ['no model', ['--format', 'torchscript', '--model', 'nowhere'], 1, /FILE_NOT_FOUND/],
+    [
+      'a form of something else',
+      ['--format', 'onnx', '--form', 'scan'],
+      2,
+      /--form with --format torchscript, got onnx/,
+    ],
+    ['a folder without a name', ['--format', 'onnx', '--out', ''], 2, /name of a folder to write, got none/],
+    ['a folder with another model', ['--format', 'state-dict', '--out', 'models/itera-lite-micro'], 2, /another model/],
   ])('refuses %s', async (_, given, code, says) => {
     const ended = await command('export', ...(given.includes('--model') ? [] : ['--model', model]), ...given);
     expect(ended).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(says) });
