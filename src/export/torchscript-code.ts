@@ -4,7 +4,7 @@ import { attentionHeadSize, mambaSizes } from '../models/parameters.ts';
 /** How the state-space recurrence is computed: token by token, or by matrix products within chunks of tokens. */
 export type ScanForm = 'scan' | 'chunked';
 
-/** Positions of a chunk: the fastest in PyTorch on a CPU, see docs/experiments.md. */
+/** Positions of a chunk; what `benchmarks/pytorch` found fastest on a CPU. */
 const chunkSize = 32;
 
 /**

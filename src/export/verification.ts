@@ -167,7 +167,10 @@ function largestDifference(found: Float64Array, expected: Float64Array): number 
   return found.reduce((most, value, index) => Math.max(most, Math.abs(value - (expected[index] as number))), 0);
 }
 
-/** Mean negative log probability of each token after the first, given those before it. */
+/**
+ * Mean negative log probability of each token after the first, given those before it. NaN for logits that are no numbers,
+ * where the runtime's own sum would throw: that is a check that fails.
+ */
 function meanNats(logits: Float64Array, tokens: readonly number[], vocabSize: number): number {
   let sum = 0;
   for (let position = 1; position < tokens.length; position++) {

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { tensor } from '../core/tensor.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { benchTokens } from './bench-tokens.ts';
+import { argMax } from './sampling.ts';
 import { createSession, runtimeVersion, type Session } from './session.ts';
 import { createSessionEngine, type SessionEngine } from './session-engine.ts';
 import { zeroStates } from './state.ts';
@@ -58,12 +59,12 @@ async function answer(question: BenchQuestion): Promise<BenchAnswer> {
       const prompt = benchTokens(question.promptTokens, config.vocabSize);
       const started = performance.now();
       let step = await engine.run(prompt);
-      let token = likeliest(step.logits);
+      let token = argMax(step.logits);
       const firstMs = performance.now() - started;
       const decoding = performance.now();
       for (let index = 0; index < question.newTokens; index++) {
         step = await engine.run([token], step.state);
-        token = likeliest(step.logits);
+        token = argMax(step.logits);
       }
       return { ms: [firstMs, (performance.now() - decoding) / Math.max(question.newTokens, 1)] };
     }
@@ -81,14 +82,6 @@ function peakMemory(): number {
     // Not Linux.
   }
   return process.resourceUsage().maxRSS * 1024;
-}
-
-function likeliest(logits: Float32Array): number {
-  let best = 0;
-  for (let token = 1; token < logits.length; token++) {
-    if ((logits[token] as number) > (logits[best] as number)) best = token;
-  }
-  return best;
 }
 
 process.on('message', (question: BenchQuestion) => {

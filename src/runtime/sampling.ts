@@ -143,7 +143,7 @@ function requireFinite(highestLogit: number): void {
 }
 
 /** The most likely token; of equals the first. */
-function argMax(scores: ArrayLike<number>): number {
+export function argMax(scores: ArrayLike<number>): number {
   let best = 0;
   for (let id = 0; id < scores.length; id++) {
     const score = scores[id] as number;

@@ -81,6 +81,30 @@ describe('itera-lite export', () => {
     }
   });
 
+  it.skipIf(process.platform === 'win32')('ends with 3 where what is read back is not the model', async () => {
+    // A runtime that finds no tensor in the file.
+    const script = `#!${process.execPath}
+require('node:readline').createInterface({ input: process.stdin }).on('line', (line) =>
+  console.log(JSON.stringify(JSON.parse(line).hello ? { torch: '0' } : { tensors: {} })));`;
+    await writeFile(join(dir, 'empty.cjs'), script, { mode: 0o755 });
+    const shim = join(dir, 'shim');
+    await writeFile(shim, `#!/bin/sh\nexec ${process.execPath} ${join(dir, 'empty.cjs')}\n`, { mode: 0o755 });
+    vi.stubEnv('ITERA_PYTHON', shim);
+    const { code, stderr } = await command(
+      'export',
+      '--model',
+      model,
+      '--out',
+      join(dir, 'wrong'),
+      '--format',
+      'state-dict',
+    );
+    expect({ code, stderr }).toEqual({
+      code: 3,
+      stderr: expect.stringMatching(/GATE_REFUSED: .*does not hold the model's weights: model\.embed_tokens/),
+    });
+  });
+
   it.each<[string, readonly string[], number, RegExp]>([
     ['no format', [], 2, /required option '--format/],
     ['an unknown format', ['--format', 'gguf'], 2, /Expected --format onnx, torchscript, state-dict, got "gguf"/],
