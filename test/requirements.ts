@@ -1,10 +1,27 @@
 import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** The Python that parity tests run: `ITERA_PYTHON`, or the system's. */
 const python = process.env['ITERA_PYTHON'] ?? '/usr/bin/python3';
 
 /** The browser that tests run: `ITERA_CHROMIUM`, or Debian's. */
 export const chromiumPath = process.env['ITERA_CHROMIUM'] ?? '/usr/bin/chromium';
+
+/** Where Debian keeps the programs of PostgreSQL, by version. */
+const postgresVersions = '/usr/lib/postgresql';
+
+/** The oldest PostgreSQL that an adaptation store may be on. */
+const oldestPostgres = 15;
+
+/** Folder of the programs of a PostgreSQL server: `ITERA_POSTGRES_BIN`, or Debian's oldest that will do. */
+export function postgresBin(): string {
+  const chosen = process.env['ITERA_POSTGRES_BIN'];
+  if (chosen !== undefined) return chosen;
+  const versions = existsSync(postgresVersions) ? readdirSync(postgresVersions).map(Number) : [];
+  const [oldest = oldestPostgres] = versions.filter((version) => version >= oldestPostgres).sort((a, b) => a - b);
+  return join(postgresVersions, `${oldest}`, 'bin');
+}
 
 /** What some tests need beyond `npm ci`: how to look for it, and how to provide it. Looking throws if it is absent. */
 const requirements = {
@@ -15,6 +32,16 @@ const requirements = {
   chromium: {
     look: () => execFileSync(chromiumPath, ['--version'], { stdio: 'pipe', timeout: 60_000 }),
     provide: `install Chromium as ${chromiumPath} (Debian: apt-get install chromium), or set ITERA_CHROMIUM`,
+  },
+  postgresql: {
+    look: () => {
+      for (const program of ['initdb', 'postgres']) {
+        execFileSync(join(postgresBin(), program), ['--version'], { stdio: 'pipe', timeout: 60_000 });
+      }
+    },
+    provide:
+      'install a PostgreSQL server, 15 or newer (Debian: apt-get install postgresql-15), or set ITERA_POSTGRES_BIN to ' +
+      'the folder of its programs',
   },
 } as const;
 

@@ -40,6 +40,18 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'continue a text',
     load: async () => (await import('./generate.ts')).generateCommand(),
   },
+  feedback: {
+    summary: 'keep what people say of outputs: import, export, list, delete',
+    load: async () => (await import('./feedback.ts')).feedbackCommand(),
+  },
+  adapt: {
+    summary: 'learn from feedback; a gate decides whether the new version is promoted',
+    load: async () => (await import('./adapt.ts')).adaptCommand(),
+  },
+  models: {
+    summary: 'list, promote, roll back, compare and verify the versions that adaptation made',
+    load: async () => (await import('./models.ts')).modelsCommand(),
+  },
   datasets: {
     summary: 'list the named datasets and where they are on this machine, or download them',
     load: async () => (await import('./datasets.ts')).datasetsCommand(),

@@ -1,8 +1,5 @@
 import { IteraError } from '../core/errors.ts';
-import { readTextBlocks } from './text-blocks-file.ts';
-
-/** Longer lines are no records of text, but another kind of file. */
-const maximumLineLength = 2 ** 27;
+import { readLines } from './lines-file.ts';
 
 /**
  * Reads a field of texts of a file of JSON objects, one a line; blank lines are skipped. Holds one line at a time.
@@ -11,25 +8,10 @@ const maximumLineLength = 2 ** 27;
  *   `TEXT_INVALID_UTF8`, `FILE_UNREADABLE`, `ABORTED`.
  */
 export async function* readJsonLines(path: string, field: string, signal?: AbortSignal): AsyncGenerator<string> {
-  let pieces: string[] = [];
-  let length = 0;
-  let number = 0;
-  for await (const block of readTextBlocks(path, signal)) {
-    let start = 0;
-    for (let end = block.indexOf('\n'); end >= 0; end = block.indexOf('\n', start)) {
-      pieces.push(block.slice(start, end));
-      const text = readRecord(pieces.join(''), path, ++number, field);
-      if (text !== undefined) yield text;
-      pieces = [];
-      length = 0;
-      start = end + 1;
-    }
-    pieces.push(block.slice(start));
-    length += block.length - start;
-    if (length > maximumLineLength) throw invalid(path, number + 1, `more than ${maximumLineLength} characters`);
+  for await (const { number, text: line } of readLines(path, signal)) {
+    const text = readRecord(line, path, number, field);
+    if (text !== undefined) yield text;
   }
-  const text = readRecord(pieces.join(''), path, ++number, field);
-  if (text !== undefined) yield text;
 }
 
 function readRecord(line: string, path: string, number: number, field: string): string | undefined {

@@ -38,7 +38,7 @@ export interface TeacherValues {
 }
 
 /** Less than this of a distribution is as good as nothing; keeps logarithms finite. */
-const sliver = 1e-6;
+export const sliver = 1e-6;
 
 /**
  * Mean over M positions of `(1 - weight) * hard + weight * soft`, with p the teacher's probabilities, q the student's,
@@ -86,7 +86,7 @@ export function distillationLoss(
       outputs: [
         average(add(mul(hard, 1 - weight), mul(soft, weight))),
         average(hard),
-        average(divide(weights, known, teacherMass, studentMass)),
+        average(rowDivergence(weights, known, teacherMass, studentMass)),
       ] as const,
       // By hand, as for the cross-entropy alone: softmax times the weight of all its targets, less each one's weight.
       rule: ([upstream]) => {
@@ -123,14 +123,22 @@ function soften(given: {
   return { loss, slope };
 }
 
-/** Divergence of each row, everything outside K taken as one token. */
-function divide(weights: Value, known: Value, teacherMass: Value, studentMass: Value): Value {
+/**
+ * Divergence from the teacher of each of M rows in nats, everything outside K taken as one token, `float32[M, 1]`.
+ *
+ * @param weights - The teacher's probabilities of K tokens, `float32[M, K]`.
+ * @param known - The student's log-probabilities of them.
+ * @param teacherMass - Sum of `weights` over K; `studentMass` likewise for the student.
+ */
+export function rowDivergence(weights: Value, known: Value, teacherMass: Value, studentMass: Value): Value {
   const inside = sumRows(mul(weights, sub(log(weights), known)));
   const rest = (mass: Value): Value => max(sub(1, mass), sliver);
   const teacherRest = rest(teacherMass);
   return add(inside, mul(teacherRest, sub(log(teacherRest), log(rest(studentMass)))));
 }
 
-const sumRows = (x: Value): Value => reduceSum(x, [1], { keepDims: true });
+/** Sums over the second axis, which is kept. */
+export const sumRows = (x: Value): Value => reduceSum(x, [1], { keepDims: true });
 
-const average = (x: Value): Value => reduceMean(x, [0, 1]);
+/** Mean of a matrix. */
+export const average = (x: Value): Value => reduceMean(x, [0, 1]);

@@ -7,7 +7,7 @@ import { type DropoutOptions, drawMasks } from './dropout.ts';
 import { averageGradients } from './gradient-average.ts';
 import { allocateParameters, viewParameters } from './parameter-buffer.ts';
 import { gradientName } from './training-graph.ts';
-import type { TeacherMemory, TrainingMemory } from './training-memory.ts';
+import type { PositionWeights, TeacherMemory, TrainingMemory } from './training-memory.ts';
 import { createWeightOptimizer, type OptimizerOptions, updateCost } from './weight-optimizer.ts';
 
 /** What a shard needs to know; plain data, so that it can be handed to another thread. */
@@ -75,14 +75,15 @@ export async function createShard(setup: ShardSetup): Promise<Shard> {
   async function computePart(part: number, step: number): Promise<void> {
     const target = memory.gradients[part] as Float32Array;
     const gradients = ownGradients ?? viewParameters(target, shapes);
-    const { teacher } = memory;
+    const { teacher, positions } = memory;
     const fetches: Record<string, Tensor> = { loss, ...(hasExperts && { balance }), ...(teacher && { divergence }) };
     for (const [name, view] of gradients.views) fetches[gradientName(name)] = view;
     const rows = (ids: BigInt64Array): Tensor => tensor('int64', shape, ids.slice(part * tokens, (part + 1) * tokens));
     const ids = { input_ids: rows(memory.inputIds), targets: rows(memory.targets) };
     const taught = teacher && cutTeacher(teacher, part, tokens);
+    const weighted = positions && cutPositions(positions, part, tokens);
     const masks = dropout && { dropout_masks: drawMasks(config, shape[0], dropout, [step, part]) };
-    await session.run({ ...Object.fromEntries(weights.views), ...ids, ...taught, ...masks }, fetches);
+    await session.run({ ...Object.fromEntries(weights.views), ...ids, ...taught, ...weighted, ...masks }, fetches);
     if (ownGradients) target.set(ownGradients.data);
     memory.losses[part] = loss.data[0] as number;
     memory.balances[part] = balance.data[0] as number;
@@ -123,6 +124,12 @@ function cutTeacher({ ids, weights, targetWeights }: TeacherMemory, part: number
     teacher_weights: tensor('float32', [tokens, topK], weights.slice(from * topK, to * topK)),
     target_weights: tensor('float32', [tokens], targetWeights.slice(from, to)),
   };
+}
+
+function cutPositions({ imitate, avoid, follow }: PositionWeights, part: number, tokens: number) {
+  const cut = (weights: Float32Array): Tensor =>
+    tensor('float32', [tokens], weights.slice(part * tokens, (part + 1) * tokens));
+  return { imitate: cut(imitate), avoid: cut(avoid), follow: cut(follow) };
 }
 
 interface OwnedWeight {

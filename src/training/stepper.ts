@@ -10,8 +10,8 @@ import type { DropoutOptions } from './dropout.ts';
 import { type ParameterBuffer, viewParameters } from './parameter-buffer.ts';
 import { type Shard, type ShardSetup, type ShardStarter, startShards } from './shard.ts';
 import type { TeacherRows } from './teacher-rows.ts';
-import { buildTrainingGraph } from './training-graph.ts';
-import { allocateMemory, type TeacherMemory } from './training-memory.ts';
+import { buildTrainingGraph, type FeedbackOptions } from './training-graph.ts';
+import { allocateMemory, type PositionWeights, type TeacherMemory } from './training-memory.ts';
 import type { OptimizerOptions } from './weight-optimizer.ts';
 
 export interface StepperOptions extends OptimizerOptions {
@@ -32,6 +32,8 @@ export interface StepperOptions extends OptimizerOptions {
   readonly profilePrefix?: string;
   /** Learn from a teacher too; each step then wants its predictions. */
   readonly distillation?: DistillationOptions;
+  /** Learn from judged texts; each step then wants a teacher's predictions and how much each position counts. */
+  readonly feedback?: FeedbackOptions;
   /** Train the weights for how they will be rounded; see {@link WeightRounder}. */
   readonly roundWeights?: WeightRounder;
 }
@@ -72,10 +74,16 @@ export interface Stepper {
    * One step: forward, backward, clipping, optimiser, in place. The result does not depend on how the micro-batches are
    * shared out among threads.
    *
-   * @param teacher - What the teacher predicts in this batch, if the stepper was made for distillation.
+   * @param teacher - What the teacher predicts in this batch, if the stepper was made for distillation or feedback.
+   * @param positions - How much each position counts, if it was made for feedback.
    * @throws {@link IteraError} `TRAINING_DIVERGED` if loss or gradients are not finite; weights are then unchanged.
    */
-  step(batch: Pick<Batch, 'inputIds' | 'targets'>, learningRate: number, teacher?: TeacherRows): Promise<StepResult>;
+  step(
+    batch: Pick<Batch, 'inputIds' | 'targets'>,
+    learningRate: number,
+    teacher?: TeacherRows,
+    positions?: PositionWeights,
+  ): Promise<StepResult>;
   release(): Promise<void>;
 }
 
@@ -93,7 +101,8 @@ export async function createStepper(
   startThreads?: ShardStarter,
 ): Promise<Stepper> {
   const { batchSize, sequenceLength, threads, profilePrefix, clipNorm, adamw, muon, balanceWeight } = options;
-  const { microBatchSize = batchSize, distillation, dropout, roundWeights } = options;
+  const { microBatchSize = batchSize, distillation, feedback, dropout, roundWeights } = options;
+  const taught = feedback ?? distillation;
   const parts = batchSize / microBatchSize;
   if (!Number.isInteger(parts)) {
     throw new IteraError(
@@ -106,7 +115,8 @@ export async function createStepper(
   const count = startThreads ? Math.min(threads, parts) : 1;
   const memory = allocateMemory(config, {
     ...{ tokens: batchSize * sequenceLength, parts, shared: count > 1, rounded: roundWeights !== undefined },
-    ...(distillation && { topK: distillation.topK }),
+    ...(taught && { topK: taught.topK }),
+    weighted: feedback !== undefined,
   });
   const parameters = viewParameters(memory.weights, parameterShapes(config));
   const rounded = memory.rounded && viewParameters(memory.rounded, parameterShapes(config));
@@ -120,6 +130,7 @@ export async function createStepper(
   const graph = buildTrainingGraph(config, {
     ...{ batchSize: microBatchSize, sequenceLength, balanceWeight, masked: dropout !== undefined },
     ...(distillation && { distillation }),
+    ...(feedback && { feedback }),
   });
   const hasExperts = graph.outputs.some(({ name }) => name === 'balance');
   const model = encodeOnnx(graph);
@@ -147,10 +158,11 @@ export async function createStepper(
     parameters,
     optimizer,
     computedWeights,
-    async step({ inputIds, targets }, learningRate, teacher) {
+    async step({ inputIds, targets }, learningRate, teacher, positions) {
       memory.inputIds.set(inputIds);
       memory.targets.set(targets);
       if (memory.teacher) setTeacher(memory.teacher, teacher);
+      if (memory.positions) setPositions(memory.positions, positions);
       const step = optimizer.step + 1;
       computedWeights();
       await onAll((shard) => shard.computeGradients(step));
@@ -193,6 +205,17 @@ function setTeacher(memory: TeacherMemory, rows: TeacherRows | undefined): void 
   memory.ids.set(ids);
   memory.weights.set(weights);
   memory.targetWeights.set(targetWeights);
+}
+
+function setPositions(memory: PositionWeights, positions: PositionWeights | undefined): void {
+  for (const name of ['imitate', 'avoid', 'follow'] as const) {
+    const given = positions?.[name];
+    if (given?.length !== memory[name].length) {
+      const message = `Expected ${memory[name].length} weights to ${name} for this batch, got ${given?.length ?? 'none'}.`;
+      throw new IteraError('INVALID_ARGUMENT', message);
+    }
+    memory[name].set(given);
+  }
 }
 
 function fill({ views }: ParameterBuffer, initial: ReadonlyMap<string, Tensor>): void {

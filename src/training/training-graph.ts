@@ -7,6 +7,7 @@ import type { ModelConfig } from '../models/config.ts';
 import { parameterShapes } from '../models/parameters.ts';
 import { fedWeights } from '../models/weights.ts';
 import { type DistillationOptions, distillationLoss, type TeacherValues } from './distillation-loss.ts';
+import { feedbackLoss, type PositionValues } from './feedback-loss.ts';
 import { crossEntropy } from './loss.ts';
 
 export interface TrainingGraphOptions {
@@ -18,6 +19,13 @@ export interface TrainingGraphOptions {
   readonly masked?: boolean;
   /** Learn from a teacher too; the graph then has more inputs and an output. */
   readonly distillation?: DistillationOptions;
+  /** Learn from judged texts, see {@link feedbackLoss}; in place of distillation. */
+  readonly feedback?: FeedbackOptions;
+}
+
+export interface FeedbackOptions {
+  /** K: the teacher's most probable tokens that are known. */
+  readonly topK: number;
 }
 
 /** Name of the output that holds a weight's gradient. */
@@ -30,10 +38,12 @@ export const gradientName = (weight: string): string => `gradient:${weight}`;
  *
  * With dropout also the input `dropout_masks` float32[2 * layers, B, D]. With distillation also the inputs `teacher_ids` int64[B*T, K], `teacher_weights` float32[B*T, K] and `target_weights`
  * float32[B*T] of {@link distillationLoss}, whose total then stands in the place of `loss` for the gradient, and the
- * output `divergence` (mean divergence from the teacher, nats). `loss` stays the cross-entropy of the text.
+ * output `divergence` (mean divergence from the teacher, nats). `loss` stays the cross-entropy of the text. With feedback
+ * besides those the inputs `imitate`, `avoid` and `follow` float32[B*T] of {@link feedbackLoss}, which also says what `loss`
+ * and `divergence` then are.
  */
 export function buildTrainingGraph(config: ModelConfig, options: TrainingGraphOptions): Graph {
-  const { batchSize, sequenceLength, balanceWeight, masked, distillation } = options;
+  const { batchSize, sequenceLength, balanceWeight, masked, distillation, feedback } = options;
   const rows = batchSize * sequenceLength;
   const graph = new Graph();
   const shape = [batchSize, sequenceLength];
@@ -47,6 +57,7 @@ export function buildTrainingGraph(config: ModelConfig, options: TrainingGraphOp
   const { loss, objective, divergence } = graph.scope('loss', () => {
     const truth = reshape(targets, [rows]);
     if (distillation) return distillationLoss(logits, truth, teacherInputs(graph, rows, distillation), distillation);
+    if (feedback) return feedbackLoss(logits, truth, teacherInputs(graph, rows, feedback), positionInputs(graph, rows));
     const crossed = crossEntropy(logits, truth);
     return { loss: crossed, objective: crossed, divergence: undefined };
   });
@@ -63,10 +74,16 @@ export function buildTrainingGraph(config: ModelConfig, options: TrainingGraphOp
   return graph;
 }
 
-function teacherInputs(graph: Graph, rows: number, { topK }: DistillationOptions): TeacherValues {
+function teacherInputs(graph: Graph, rows: number, { topK }: FeedbackOptions): TeacherValues {
   return {
     ids: graph.input('teacher_ids', 'int64', [rows, topK]),
     weights: graph.input('teacher_weights', 'float32', [rows, topK]),
     targetWeights: graph.input('target_weights', 'float32', [rows]),
   };
 }
+
+const positionInputs = (graph: Graph, rows: number): PositionValues => ({
+  imitate: graph.input('imitate', 'float32', [rows]),
+  avoid: graph.input('avoid', 'float32', [rows]),
+  follow: graph.input('follow', 'float32', [rows]),
+});

@@ -30,6 +30,15 @@ export interface TrainingMemory {
   readonly targets: BigInt64Array;
   /** What a teacher says of the batch; absent without distillation. */
   readonly teacher?: TeacherMemory;
+  /** How much each position counts; absent unless the run learns from feedback. */
+  readonly positions?: PositionWeights;
+}
+
+/** How much each of B x T positions counts, each `float32[B, T]`; see `feedbackLoss`. */
+export interface PositionWeights {
+  readonly imitate: Float32Array;
+  readonly avoid: Float32Array;
+  readonly follow: Float32Array;
 }
 
 /** A teacher's most probable next tokens after each input, K of them, and what training learns of them. */
@@ -49,12 +58,14 @@ export interface MemoryOptions {
   readonly rounded?: boolean;
   /** K, if there is a teacher. */
   readonly topK?: number;
+  /** Whether positions count differently. */
+  readonly weighted?: boolean;
 }
 
 /** Memory for a training run, all 0. */
 export function allocateMemory(
   config: ModelConfig,
-  { tokens, parts, shared, rounded, topK }: MemoryOptions,
+  { tokens, parts, shared, rounded, topK, weighted }: MemoryOptions,
 ): TrainingMemory {
   const shapes = parameterShapes(config);
   const count = countElements(shapes);
@@ -80,5 +91,6 @@ export function allocateMemory(
         divergences: doubles(parts),
       },
     }),
+    ...(weighted && { positions: { imitate: floats(tokens), avoid: floats(tokens), follow: floats(tokens) } }),
   };
 }
