@@ -1,11 +1,13 @@
 import { cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { type Scenario, scenarios } from '../adaptation/scenarios.ts';
 import { benchRuntimes } from '../benchmark/sides.ts';
 import { IteraError } from '../core/errors.ts';
 import { datasetEntries, type Split, splits } from '../data/dataset-registry.ts';
 import { defaultBounds, parseDegradationBounds } from '../evaluation/degradation-bounds.ts';
 import { compressedVariants } from '../models/variants.ts';
+import { adaptationTable } from '../report/adaptation-table.ts';
 import { benchmarkTables } from '../report/benchmark-table.ts';
 import { exportTable } from '../report/export-table.ts';
 import { sortRecords } from '../report/record-kinds.ts';
@@ -39,6 +41,7 @@ interface RunOptions {
   readonly maxDegradation?: string;
   readonly exports: boolean;
   readonly bench: boolean;
+  readonly drill?: readonly string[];
   readonly seed: number;
   readonly threads: number;
   readonly json?: boolean;
@@ -68,6 +71,11 @@ export function runCommand(): Command {
     )
     .option('--no-exports', 'do not compare exported files with the model')
     .option('--no-bench', 'do not time the model in several runtimes')
+    .option(
+      '--drill <name>',
+      `feedback that comes with the package to adapt the model to, repeatable: ${scenarios.join(', ')}, all or none (default: ${defaultDrill})`,
+      collect,
+    )
     .option('--seed <n>', 'seed of samples, intervals and generated text', parseSeed, 1)
     .option('--threads <n>', 'threads of the runtime', parseThreads, Math.max(1, cpus().length))
     .option('--json', 'print the records as JSON on stdout')
@@ -86,6 +94,7 @@ async function run(options: RunOptions): Promise<void> {
   const { variant: named = comparedVariants } = options;
   const variants = named.length === 1 && named[0] === 'none' ? [] : chooseVariants(named, ['none']);
   const bounds = options.maxDegradation === undefined ? defaultBounds : parseDegradationBounds(options.maxDegradation);
+  const drills = chooseDrills(options.drill ?? [defaultDrill]);
   const progress = createProgress();
   const { signal, stop } = interruptSignal('stopping');
   try {
@@ -100,6 +109,7 @@ async function run(options: RunOptions): Promise<void> {
       bounds,
       exports: options.exports,
       runtimes: options.bench ? benchRuntimes : [],
+      drills,
       seed: options.seed,
       threads: options.threads,
       signal,
@@ -123,12 +133,25 @@ async function run(options: RunOptions): Promise<void> {
   }
 }
 
+/** Its unwanted phrase shows both that something is learnt and that something is unlearnt. */
+const defaultDrill: Scenario = 'phrase';
+
+function chooseDrills(names: readonly string[]): readonly Scenario[] {
+  if (names.length === 1 && names[0] === 'none') return [];
+  const unknown = names.find((name) => name !== 'all' && !scenarios.some((scenario) => scenario === name));
+  if (unknown !== undefined) {
+    const message = `Expected --drill ${scenarios.join(', ')}, all or none, got ${JSON.stringify(unknown)}.`;
+    throw new IteraError('INVALID_ARGUMENT', message, { drill: unknown });
+  }
+  return scenarios.filter((scenario) => names.includes('all') || names.includes(scenario));
+}
+
 function datasetsWith(split: Split): string[] {
   return datasetEntries.filter((entry) => entry.splits.includes(split)).map(({ name }) => name);
 }
 
 function describeOnTerminal(report: Report): string {
-  const { model, exports, speed } = sortRecords(report.records);
+  const { model, exports, speed, adaptation } = sortRecords(report.records);
   const measured = model.filter(({ status }) => status !== 'notRun');
   const notRun = summarize(report).notRun.map(({ what, reason }) => `Not run: ${what}. ${reason}`);
   const [sample] = report.samples;
@@ -138,6 +161,7 @@ function describeOnTerminal(report: Report): string {
     ...(report.bounds ? [terminalTable(variantTable(measured, reportVerdicts(report)))] : []),
     ...(exports.length > 0 ? [terminalTable(exportTable(exports))] : []),
     ...(speed.length > 0 ? benchmarkTables(speed).map((table) => terminalTable(table)) : []),
+    ...(adaptation.length > 0 ? [terminalTable(adaptationTable(adaptation))] : []),
     ...notRun,
     ...(sample ? [`Sample: ${sample.prompt}${sample.text}`] : []),
     '',

@@ -18,6 +18,10 @@ export const metrics = [
   'energy_j_per_token',
   'tokens_per_joule',
   'max_abs_difference',
+  'wanted_nats_ratio',
+  'unwanted_probability_ratio',
+  'bits_per_byte_ratio',
+  'latency_ratio',
 ] as const;
 
 export type Metric = (typeof metrics)[number];

@@ -26,6 +26,10 @@ export const metricTexts: Readonly<Record<Metric, MetricText>> = {
   energy_j_per_token: { label: 'Energy', better: 'lower' },
   tokens_per_joule: { label: 'Energy yield', better: 'higher' },
   max_abs_difference: { label: 'Greatest difference of logits', better: 'lower' },
+  wanted_nats_ratio: { label: 'Loss on wanted text, after by before', better: 'lower' },
+  unwanted_probability_ratio: { label: 'Probability of unwanted text, after by before', better: 'lower' },
+  bits_per_byte_ratio: { label: 'Bits per byte, after by before', better: 'lower' },
+  latency_ratio: { label: 'Time of a pass, after by before', better: 'lower' },
 };
 
 /** Units that the metric's name already says, or that stand for no unit. */

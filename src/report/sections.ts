@@ -1,4 +1,5 @@
 import type { MeasurementRecord, Metric } from '../core/measurement.ts';
+import { adaptationChart, adaptationTable } from './adaptation-table.ts';
 import { benchmarkChart } from './benchmark-chart.ts';
 import { benchmarkTables } from './benchmark-table.ts';
 import { exportTable } from './export-table.ts';
@@ -68,7 +69,7 @@ const others: readonly SectionPlan[] = [
 
 /** The results in reading order; parts without records are left out. */
 export function reportSections(report: Report): Section[] {
-  const { model: records, exports, speed } = sortRecords(report.records);
+  const { model: records, exports, speed, adaptation } = sortRecords(report.records);
   const ofModel = { ...report, records };
   const planned: Section[] = [quality, ...others]
     .filter(({ metrics }) => records.some(({ metric }) => metrics.includes(metric)))
@@ -78,7 +79,7 @@ export function reportSections(report: Report): Section[] {
       table: planTable(plan, ofModel),
       charts: plan === compression && report.bounds ? variantCharts(records) : drawnCharts(plan, records),
     }));
-  const sections = [...planned, ...exportSections(exports), ...speedSections(speed)];
+  const sections = [...planned, ...exportSections(exports), ...speedSections(speed), ...adaptationSections(adaptation)];
   const training = curveCharts(report.curves ?? []);
   return training.length === 0
     ? sections
@@ -95,6 +96,16 @@ function exportSections(records: readonly MeasurementRecord[]): Section[] {
     'difference of logits, the perplexity of a text over that of the reference, and the share of greedy tokens that ' +
     'are the same.';
   return [{ title: 'Exports', text, table: exportTable(records), charts: [] }];
+}
+
+function adaptationSections(records: readonly MeasurementRecord[]): Section[] {
+  if (records.length === 0) return [];
+  const text =
+    'What learning from feedback changed, in a drill on feedback that comes with the package: on feedback that was held ' +
+    'out, on texts that must not get worse, and in time. Brackets hold the 95% interval.';
+  const svg = adaptationChart(records);
+  const charts = svg === undefined ? [] : [{ name: 'adaptation', title: 'After adaptation by before', svg }];
+  return [{ title: 'Adaptation', text, table: adaptationTable(records), charts }];
 }
 
 function speedSections(records: readonly MeasurementRecord[]): Section[] {

@@ -1,5 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { runDrill } from '../adaptation/drill.ts';
+import type { Scenario } from '../adaptation/scenarios.ts';
 import { runBenchmark } from '../benchmark/run-benchmark.ts';
 import type { BenchRuntime } from '../benchmark/sides.ts';
 import { measureSizes } from '../compression/variant-size.ts';
@@ -38,6 +40,8 @@ export interface ValidationOptions {
   readonly exports?: boolean;
   /** Runtimes that the model is timed in. Default: none. */
   readonly runtimes?: readonly BenchRuntime[];
+  /** Feedback that the model is adapted to, each in a drill of its own. Default: none. */
+  readonly drills?: readonly Scenario[];
   readonly seed: number;
   readonly threads: number;
   readonly signal?: AbortSignal;
@@ -63,7 +67,9 @@ export async function runValidation(folder: ModelFolder, options: ValidationOpti
   const name = modelName(folder);
   const { variants = [], bounds = defaultBounds } = options;
   const datasets = await findDatasets(options);
-  const total = datasets.length + 2 + Number(options.exports === true) + Number((options.runtimes ?? []).length > 0);
+  const { drills = [] } = options;
+  const extras = Number(options.exports === true) + Number((options.runtimes ?? []).length > 0) + drills.length;
+  const total = datasets.length + 2 + extras;
   const prepare = (what: string): void => onStage?.(what, 0, total);
   const prepared = await prepareVariants(folder, variants, { ...options, onStage: prepare });
   throwIfAborted(signal);
@@ -76,25 +82,27 @@ export async function runValidation(folder: ModelFolder, options: ValidationOpti
     onStage?.('writing samples', datasets.length + 1, total);
     const samples = await writeSamples(model, name, seed, signal);
     const checks = await checkExportsOf(folder, name, options, datasets.length + 2, total);
-    const speed = await timeRuntimes(folder, name, prepared, options, total);
+    const speed = await timeRuntimes(folder, name, prepared, options, total - drills.length);
+    const drilled = await runDrills(folder, name, options, total);
     const files = Object.fromEntries(prepared.map((variant) => [`variant/${variant.name}`, variant.sha256]));
     const hashes = { ...prefixKeys('model/', folder.sha256), ...files, ...quality.hashes };
     const compared = variants.length > 0 ? { bounds } : {};
     const verdicts = reportVerdicts({ records: quality.records, ...compared });
-    const findings = [...verdicts.map(({ sentence }) => sentence), ...(checks?.findings ?? [])];
+    const findings = [...verdicts.map(({ sentence }) => sentence), ...(checks?.findings ?? []), ...drilled.findings];
+    const failures = [...(checks?.failures ?? []), ...drilled.failures];
     return {
       schemaVersion: 1,
       kind: 'validation',
       title: `Validation of ${name}`,
       provenance: await describeProvenance(options.version, { threads, seed, hashes }),
       model: describeModel(folder, name),
-      records: [...sizes, ...quality.records, ...(checks?.records ?? []), ...speed],
-      samples,
+      records: [...sizes, ...quality.records, ...(checks?.records ?? []), ...speed, ...drilled.records],
+      samples: [...samples, ...drilled.samples],
       curves: trainingCurves(folder),
       protocol: describeProtocol(options, prepared),
       ...compared,
       ...(findings.length > 0 && { findings }),
-      ...(checks && checks.failures.length > 0 && { failures: checks.failures }),
+      ...(failures.length > 0 && { failures }),
     };
   } finally {
     await model.release();
@@ -134,6 +142,43 @@ async function timeRuntimes(
     ...(signal && { signal }),
     onStage: (stage) => onStage?.(`timing runtimes: ${stage}`, total - 1, total),
   });
+}
+
+/** Few texts and steps: `adapt` is a command of its own. */
+const drillSize = {
+  variants: ['int8', 'int4'],
+  baseTexts: ['stories', 'articles'],
+  baseBytes: 60_000,
+  steps: 40,
+} as const;
+
+async function runDrills(
+  folder: ModelFolder,
+  name: string,
+  { drills = [], version, seed, threads, signal, onStage }: ValidationOptions,
+  total: number,
+): Promise<DrillResults> {
+  const results: DrillResults = { records: [], samples: [], findings: [], failures: [] };
+  for (const [index, scenario] of drills.entries()) {
+    const done = total - drills.length + index;
+    const drill = await runDrill(folder, name, scenario, {
+      ...{ ...drillSize, version, seed, threads },
+      ...(signal && { signal }),
+      onStage: (stage) => onStage?.(`adaptation drill (${scenario}): ${stage}`, done, total),
+    });
+    results.records.push(...drill.records);
+    results.samples.push(...drill.samples.map((sample) => ({ ...sample, seed, temperature: 0 })));
+    results.findings.push(...drill.findings);
+    results.failures.push(...drill.failures);
+  }
+  return results;
+}
+
+interface DrillResults {
+  readonly records: MeasurementRecord[];
+  readonly samples: Sample[];
+  readonly findings: string[];
+  readonly failures: string[];
 }
 
 /** A dataset to be measured, or why it cannot be. */

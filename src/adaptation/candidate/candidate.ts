@@ -85,7 +85,7 @@ export async function makeCandidate(
   const own = await compareOnBaseText(base, candidate, { texts, maxBytes, seed: settings.seed, threads, ...places });
   const variants = await judgeVariantsOf(candidate, job, { ...stoppable, ...(onStage && { onStage }) });
   onStage?.('timing');
-  const latency = await compareLatency(promoted, candidate, { threads, ...stoppable });
+  const latency = await compareLatency(promoted, candidate, stoppable);
   return { learning, measured: { heldOut: compareExamples(before, after, settings.seed), ...own, variants, latency } };
 }
 
