@@ -3,6 +3,27 @@
  *
  * @packageDocumentation
  */
+export { type Adaptation, type AdaptationOptions, runAdaptation } from './adaptation/adapt.ts';
+export type {
+  CandidateEvidence,
+  CandidateMeasurements,
+  GateFinding,
+} from './adaptation/candidate/candidate-evidence.ts';
+export { checkLiveFeedback, promoteVersion, rollBack } from './adaptation/deployment.ts';
+export { type LiveTest, testLiveFeedback } from './adaptation/live-test.ts';
+export { versionFor } from './adaptation/routing.ts';
+export { openStore } from './adaptation/store/store.ts';
+export type {
+  AdaptationRun,
+  AdaptationStore,
+  Deployment,
+  FeedbackFilter,
+  ModelVersion,
+  NewFeedback,
+  NewInference,
+  StoredFeedback,
+} from './adaptation/store/store-records.ts';
+export { dueTrigger, type TriggerSettings } from './adaptation/triggers.ts';
 export {
   type CalibrationFacts,
   type CalibrationOptions,

@@ -213,7 +213,7 @@ function chooseSettings(examples: number, learningRate: number, seed: number, st
   const usual = Math.min(400, Math.max(60, Math.ceil((passes * examples) / (batchRows / 2))));
   return {
     ...{ learningRate, seed, batchRows, steps: steps ?? usual },
-    ...{ avoidWeight: 0.2, followWeight: 20, replayRows: 512, forgettingBound: 0.006 },
+    ...{ avoidWeight: 1, followWeight: 20, replayRows: 512, forgettingBound: 0.006 },
   };
 }
 

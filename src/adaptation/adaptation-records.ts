@@ -38,6 +38,11 @@ export function adaptationRecords(
       const method = `the same tokens by base model and adapted model; ${bootstrap} over documents`;
       return record('bits_per_byte_ratio', ratio, documents, method, place);
     }),
-    record('latency_ratio', latency, latency.rounds, 'passes over 128 tokens on one thread in turns, median over rounds'),
+    record(
+      'latency_ratio',
+      latency,
+      latency.rounds,
+      'passes over 128 tokens on one thread in turns, median over rounds',
+    ),
   ];
 }

@@ -20,11 +20,6 @@ export interface ServerOptions {
   readonly connectMs?: number;
 }
 
-/** Whether a location is the address of a server, not a folder. */
-export function isServerLocation(location: string): boolean {
-  return /^postgres(ql)?:/i.test(location);
-}
-
 /**
  * Connects to a PostgreSQL server and makes the tables that are missing.
  *

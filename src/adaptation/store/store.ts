@@ -1,11 +1,9 @@
 import { IteraError, throwIfAborted } from '../../core/errors.ts';
 import { createSession, readAudit, verifyAudit } from './audit-log.ts';
 import { changeDeployment, readDeployment } from './deployment-row.ts';
-import { openEmbeddedDatabase } from './embedded-database.ts';
 import { addFeedback, countNewNegative, deleteFeedback, listFeedback, readLiveJudgements } from './feedback-table.ts';
 import { recordInference } from './inference-table.ts';
 import { endRun, failCrashedRuns, listRuns, startRun, touchRun } from './run-table.ts';
-import { isServerLocation, openServerDatabase } from './server-database.ts';
 import type { AdaptationStore } from './store-records.ts';
 import type { StoreDatabase, StoreSession } from './store-session.ts';
 import { addBaseVersion, markDeleted } from './version-retention.ts';
@@ -28,10 +26,17 @@ export async function openStore(location: string, { signal }: OpenStoreOptions =
   if (location.trim() === '') {
     throw new IteraError('INVALID_ARGUMENT', 'Expected a folder or the address of a PostgreSQL server, got nothing.');
   }
-  const database = isServerLocation(location)
-    ? await openServerDatabase(location, { signal })
-    : await openEmbeddedDatabase(location, signal);
-  return createStore(database);
+  return createStore(await openDatabase(location, signal));
+}
+
+/** Each kind of database is loaded when one is opened: they are large, and most programs need none. */
+async function openDatabase(location: string, signal: AbortSignal | undefined): Promise<StoreDatabase> {
+  if (/^postgres(ql)?:/i.test(location)) {
+    const { openServerDatabase } = await import('./server-database.ts');
+    return openServerDatabase(location, { signal });
+  }
+  const { openEmbeddedDatabase } = await import('./embedded-database.ts');
+  return openEmbeddedDatabase(location, signal);
 }
 
 /** The store on a database that is open; closing the one closes the other. */

@@ -40,7 +40,12 @@ const absent = absentRecord({ model: 'toy', runtime: 'torchscript' }, 'no PyTorc
 describe('sortRecords', () => {
   it('tells exports and speed from the quality of the model', () => {
     const kinds = sortRecords([check, absentExport, quality, ...timed, absent]);
-    expect(kinds).toEqual({ model: [quality], exports: [check, absentExport], speed: [...timed, absent] });
+    expect(kinds).toEqual({
+      adaptation: [],
+      model: [quality],
+      exports: [check, absentExport],
+      speed: [...timed, absent],
+    });
   });
 });
 
