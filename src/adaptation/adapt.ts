@@ -213,7 +213,9 @@ function chooseSettings(examples: number, learningRate: number, seed: number, st
   const usual = Math.min(400, Math.max(60, Math.ceil((passes * examples) / (batchRows / 2))));
   return {
     ...{ learningRate, seed, batchRows, steps: steps ?? usual },
-    ...{ avoidWeight: 1, followWeight: 20, replayRows: 512, forgettingBound: 0.006 },
+    ...{ avoidWeight: 1, followWeight: 20, replayRows: 512 },
+    // More feedback may change more; the gate's own bound stays.
+    forgettingBound: Math.min(0.012, 0.006 * Math.max(1, Math.sqrt(examples / 200))),
   };
 }
 
