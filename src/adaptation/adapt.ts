@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 import type { DegradationBounds } from '../evaluation/degradation-bounds.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
+import { countParameters } from '../models/parameters.ts';
 import { type CompressedVariant, compressedVariants } from '../models/variants.ts';
 import type { CandidateJob, CandidateOptions } from './candidate/candidate.ts';
 import {
@@ -105,7 +106,8 @@ export async function runAdaptation(
   await store.failCrashedRuns();
   await makeVersionsFolder(versionsDir);
   await ensureBaseVersion(store, folder, name, versionsDir);
-  const learningRate = options.learningRate ?? nextLearningRate(await store.listRuns(50), preset);
+  const learningRate =
+    options.learningRate ?? nextLearningRate(await store.listRuns(50), preset, countParameters(folder.config).total);
   const deployment = await currentDeployment(store);
   const settings = { ...(options.learningRate === undefined && { preset }), learningRate };
   const run = await store.startRun({ trigger, seed, parent: deployment.promoted, settings });

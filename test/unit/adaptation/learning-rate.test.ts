@@ -13,6 +13,12 @@ describe('nextLearningRate', () => {
     expect(nextLearningRate([run('promoted', 1e-3, 'default')], 'original')).toBe(learningRatePresets.original.start);
   });
 
+  it('starts lower for a larger model', () => {
+    expect(nextLearningRate([], 'default', 300_000)).toBe(2e-4);
+    expect(nextLearningRate([], 'default', 2_920_000)).toBeCloseTo(1e-4, 10);
+    expect(nextLearningRate([], 'original', 2_920_000)).toBe(1e-5);
+  });
+
   it('rises by half after more failures than successes, and falls by a fifth after nearly only successes', () => {
     expect(nextLearningRate([run('rejected')], 'default')).toBeCloseTo(3e-4, 10);
     expect(nextLearningRate([run('promoted')], 'default')).toBeCloseTo(1.6e-4, 10);
