@@ -1,4 +1,4 @@
--- Tables of src/adaptation/store-schema.ts. drizzle-orm makes the schema, for its own table of migrations.
+-- Tables of src/adaptation/store/store-schema.ts. drizzle-orm makes the schema, for its own table of migrations.
 CREATE TABLE "itera_lite"."inferences" (
   "id" uuid PRIMARY KEY,
   "position" bigint GENERATED ALWAYS AS IDENTITY,

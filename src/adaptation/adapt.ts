@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { IteraError } from '../core/errors.ts';
+import { withFolderLock } from '../data/folder-lock-file.ts';
 import type { DegradationBounds } from '../evaluation/degradation-bounds.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { countParameters } from '../models/parameters.ts';
@@ -105,7 +106,7 @@ export async function runAdaptation(
   const { versionsDir, seed, trigger = 'manual', preset = 'default', keep = 5, signal } = options;
   await store.failCrashedRuns();
   await makeVersionsFolder(versionsDir);
-  await ensureBaseVersion(store, folder, name, versionsDir);
+  await ensureBaseVersion(store, folder, name, versionsDir, signal);
   const learningRate =
     options.learningRate ?? nextLearningRate(await store.listRuns(50), preset, countParameters(folder.config).total);
   const deployment = await currentDeployment(store);
@@ -160,9 +161,21 @@ async function ensureBaseVersion(
   folder: ModelFolder,
   name: string,
   versionsDir: string,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const [first] = await store.listVersions();
-  if (!first) return store.addBaseVersion(await copyBaseVersion(folder, name, versionsDir));
+  if (!first) {
+    // One process at a time: two that find none would replace each other's copy, or remove it as left over.
+    await withFolderLock(
+      versionsDir,
+      async () => {
+        if ((await store.listVersions()).length > 0) return;
+        await store.addBaseVersion(await copyBaseVersion(folder, name, versionsDir));
+      },
+      { signal, pollMs: 50 },
+    );
+    return ensureBaseVersion(store, folder, name, versionsDir, signal);
+  }
   const files = ['model.safetensors', 'config.json', 'tokenizer.json'] as const;
   if (files.every((file) => first.files[file] === folder.sha256[file])) return;
   const message = `Expected the model that ${store.location} adapts, ${first.model}, got ${name}, whose files differ. Name that model, or another store.`;

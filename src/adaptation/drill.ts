@@ -25,7 +25,7 @@ export interface DrillOptions
 export interface Drill {
   readonly adaptation: Adaptation;
   readonly records: readonly MeasurementRecord[];
-  /** What the base model and the adapted one write after a prompt of held-out feedback, greedily. */
+  /** What the base model and the adapted one write after the first prompt of held-out feedback on something unwanted. */
   readonly samples: readonly { readonly model: string; readonly prompt: string; readonly text: string }[];
   /** What holds, and what should hold and does not, in sentences. */
   readonly findings: readonly string[];
@@ -54,7 +54,8 @@ export async function runDrill(
     await store.addFeedback(items);
     const adaptation = await runAdaptation(store, folder, name, { ...options, versionsDir });
     const { run, evidence } = adaptation;
-    const prompt = curateFeedback(await store.listFeedback()).heldOut[0]?.prompt;
+    const { heldOut } = curateFeedback(await store.listFeedback());
+    const { prompt } = heldOut.find(({ unwanted }) => unwanted !== undefined) ?? heldOut[0] ?? {};
     const adapted = adaptation.candidateDir;
     const samples =
       prompt === undefined || adapted === undefined
