@@ -28,7 +28,9 @@ const folder = await openModel(name);
 const { version } = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
 };
-const common = { seed: 1, threads: Math.max(1, cpus().length), version };
+/** Two variants: the others take most of the time and are judged in the same way. */
+const variants = ['int8', 'int4'] as const;
+const common = { seed: 1, threads: Math.max(1, cpus().length), version, variants };
 const write = async (records: readonly MeasurementRecord[]): Promise<void> =>
   writeFile(out, `${JSON.stringify({ cpu: cpus()[0]?.model, records }, undefined, 2)}\n`);
 
