@@ -119,6 +119,7 @@ CREATE TABLE "itera_lite"."audit" (
 --> statement-breakpoint
 CREATE TABLE "itera_lite"."audit_head" (
   "only" boolean PRIMARY KEY DEFAULT true,
+  "store_id" uuid NOT NULL DEFAULT gen_random_uuid(),
   "sequence" bigint NOT NULL,
   "at" timestamp(3) with time zone NOT NULL,
   "hash" text NOT NULL,

@@ -28,9 +28,9 @@ import type {
 } from './store/store-records.ts';
 import {
   checkVersion,
+  claimVersionsFolder,
   copyBaseVersion,
   dispensableVersions,
-  makeVersionsFolder,
   makingFolder,
   nextVersionId,
   removeLeftovers,
@@ -105,10 +105,10 @@ export async function runAdaptation(
 ): Promise<Adaptation> {
   const { versionsDir, seed, trigger = 'manual', preset = 'default', keep = 5, signal } = options;
   await store.failCrashedRuns();
-  await makeVersionsFolder(versionsDir);
-  await ensureBaseVersion(store, folder, name, versionsDir, signal);
   const learningRate =
     options.learningRate ?? nextLearningRate(await store.listRuns(50), preset, countParameters(folder.config).total);
+  await claimVersionsFolder(versionsDir, await store.readId(), signal);
+  await ensureBaseVersion(store, folder, name, versionsDir, signal);
   const deployment = await currentDeployment(store);
   const settings = { ...(options.learningRate === undefined && { preset }), learningRate };
   const run = await store.startRun({ trigger, seed, parent: deployment.promoted, settings });

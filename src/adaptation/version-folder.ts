@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { open, readdir, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import { IteraError, throwIfAborted } from '../core/errors.ts';
 import { makeFolder } from '../data/folder-file.ts';
+import { withFolderLock } from '../data/folder-lock-file.ts';
 import { hashFile } from '../data/text-blocks-file.ts';
-import { copyFiles, copyModelFiles } from '../models/model-copy-file.ts';
+import { copyFiles, copyModelFiles, writeIntoFolder } from '../models/model-copy-file.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { readVariantRecords } from '../models/variants.ts';
 import type { Deployment, ModelVersion, NewVersion } from './store/store-records.ts';
@@ -124,8 +125,33 @@ export async function checkVersion(version: ModelVersion, versionsDir: string, s
   throw new IteraError('VERSION_CORRUPT', message, { version: version.id, faults });
 }
 
-/** Makes the folder of the versions. */
-export async function makeVersionsFolder(versionsDir: string): Promise<void> {
+/** In the folder of the versions, says whose they are. */
+const ownerName = 'store.json';
+
+/**
+ * Makes the folder of a store's versions, if need be.
+ *
+ * @throws {@link IteraError} `INVALID_ARGUMENT` if it is another store's, whose versions have the same names;
+ *   `OUTPUT_UNWRITABLE`, `ABORTED`.
+ */
+export async function claimVersionsFolder(versionsDir: string, storeId: string, signal?: AbortSignal): Promise<void> {
+  await makeVersionsFolder(versionsDir);
+  const path = join(versionsDir, ownerName);
+  const owner = await withFolderLock(
+    versionsDir,
+    async () => {
+      const text = await readFile(path, 'utf8').catch(() => undefined);
+      if (text === undefined) await writeIntoFolder(path, `${JSON.stringify({ store: storeId })}\n`);
+      return text;
+    },
+    { signal, pollMs: 20 },
+  );
+  if (owner === undefined || owner.includes(storeId)) return;
+  const message = `Expected a folder of versions of this store, got that of another: ${versionsDir}. Name another folder with --versions.`;
+  throw new IteraError('INVALID_ARGUMENT', message, { versionsDir });
+}
+
+async function makeVersionsFolder(versionsDir: string): Promise<void> {
   try {
     await makeFolder(versionsDir);
   } catch (cause) {

@@ -34,9 +34,10 @@ const shares = { heldOut: 0.2, stopping: 0.1 } as const;
  *
  * 1. What says neither good nor bad is left out (see {@link judge}), and what is too long.
  * 2. Of what one client says of the same prompt and output, the last counts.
- * 3. A text that is called good and bad after the same prompt is what more clients call it; at a tie, neither counts.
- * 4. Equal examples count once.
- * 5. One named client gives at most its share of all examples, chosen by a hash; the operator's own are not limited.
+ * 3. One named client says at most its share of all that is left, chosen by a hash, or it could contradict everybody; the
+ *    operator's own is not limited.
+ * 4. A text that is called good and bad after the same prompt is what more clients call it; at a tie, neither counts.
+ * 5. Equal examples count once, and of the examples again no named client gives more than its share.
  * 6. A hash of the prompt puts an example into one of three parts, so that equal prompts stay together and new feedback
  *    moves no old one.
  */
@@ -57,6 +58,8 @@ export function curateFeedback(feedback: readonly StoredFeedback[], options: Cur
   );
   const last = new Map(items.map((item) => [opinionKey(item), item]));
   items = keep(items, 'superseded', (item) => last.get(opinionKey(item)) === item);
+  const heard = withinShare(items, clientShare, clientLeast);
+  items = keep(items, 'clientShare', (item) => heard.has(item));
   const votes = countVotes(items);
   const agreed = keep(items.map(withoutOutvoted(votes)), 'contradictory', ({ wanted, unwanted }) => {
     return wanted !== undefined || unwanted !== undefined;
@@ -137,9 +140,13 @@ const withoutOutvoted =
     };
   };
 
-/** All examples but those beyond a client's share of what is left then. */
-function withinShare(examples: readonly Example[], share: number, least: number): ReadonlySet<Example> {
-  const byClient = new Map<string | undefined, Example[]>();
+/** All items but those beyond a client's share of what is left then. */
+function withinShare<T extends { readonly id: string; readonly client?: string }>(
+  examples: readonly T[],
+  share: number,
+  least: number,
+): ReadonlySet<T> {
+  const byClient = new Map<string | undefined, T[]>();
   for (const example of examples) {
     const own = byClient.get(example.client);
     if (own) own.push(example);

@@ -82,6 +82,13 @@ function hashOf({ sequence, at, action, detail, previous }: Omit<AuditEntry, 'ha
   return createHash('sha256').update(previous).update(content).digest('hex');
 }
 
+/** A UUID that was made with the store. */
+export async function readStoreId(session: StoreSession): Promise<string> {
+  const [row] = await session.run((queries) => queries.select({ id: auditHead.storeId }).from(auditHead));
+  if (row) return row.id;
+  throw new IteraError('STORE_INVALID', 'Expected the head of the audit log, got none. Restore the store from a copy.');
+}
+
 /** All entries, the oldest first. */
 export async function readAudit(session: StoreSession): Promise<AuditEntry[]> {
   return session.snapshot(async (queries) => {

@@ -156,6 +156,8 @@ export interface AdaptationStore {
   readonly kind: 'embedded' | 'server';
   /** Folder, or URL without its password. */
   readonly location: string;
+  /** A UUID that was made with the store and stays. */
+  readId(): Promise<string>;
 
   recordInference(inference: NewInference): Promise<string>;
   /**

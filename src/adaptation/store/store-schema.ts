@@ -191,6 +191,7 @@ export const auditHead = schema.table(
   'audit_head',
   {
     only: boolean('only').primaryKey().default(true),
+    storeId: uuid('store_id').notNull().defaultRandom(),
     sequence: bigint('sequence', { mode: 'number' }).notNull(),
     at: moment('at').notNull(),
     hash: text('hash').notNull(),

@@ -1,5 +1,5 @@
 import { IteraError, throwIfAborted } from '../../core/errors.ts';
-import { createSession, readAudit, verifyAudit } from './audit-log.ts';
+import { createSession, readAudit, readStoreId, verifyAudit } from './audit-log.ts';
 import { changeDeployment, readDeployment } from './deployment-row.ts';
 import { addFeedback, countNewNegative, deleteFeedback, listFeedback, readLiveJudgements } from './feedback-table.ts';
 import { recordInference } from './inference-table.ts';
@@ -53,6 +53,7 @@ export function createStore(database: StoreDatabase): AdaptationStore {
   return {
     kind,
     location,
+    readId: whileOpen(readStoreId),
     recordInference: whileOpen(recordInference),
     addFeedback: whileOpen(addFeedback),
     listFeedback: whileOpen(listFeedback),

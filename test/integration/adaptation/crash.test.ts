@@ -73,26 +73,27 @@ async function checkStore(location: string, feedback: number): Promise<void> {
   await store.close();
 }
 
-/** Kills an adaptation at each of the moments; returns how many were killed before they had ended by themselves. */
-async function killAt(location: string, moments: readonly number[]): Promise<number> {
-  let killed = 0;
+/** Kills an adaptation at each of the moments, or sooner if it ends by itself before. */
+async function killAt(location: string, moments: readonly number[]): Promise<void> {
   for (const [at, moment] of moments.entries()) {
-    const { child, ended } = startAdaptation(location);
-    await Promise.race([wait(moment), ended]);
-    killGroup(child);
-    if ((await ended) === null) killed += 1;
+    for (let after = moment, code: number | null = 0; code !== null; after *= 0.7) {
+      const { child, ended } = startAdaptation(location);
+      await Promise.race([wait(after), ended]);
+      killGroup(child);
+      code = await ended;
+    }
     await checkStore(location, shortFeedback.length + at);
   }
-  return killed;
 }
 
 async function finish(location: string, dead: number): Promise<void> {
-  expect(await startAdaptation(location).ended).toBe(0);
+  expect([0, 3]).toContain(await startAdaptation(location).ended);
   await checkStore(location, shortFeedback.length + dead);
   const store = await openStore(location);
   const [last, ...before] = await store.listRuns();
-  expect(last?.status).toBe('promoted');
   for (const { status } of before) expect(['failed', 'promoted', 'rejected']).toContain(status);
+  // A run whose end came before the kill has promoted already what can be learnt: the same again is not better.
+  expect(last?.status).toBe(before.some(({ status }) => status === 'promoted') ? 'rejected' : 'promoted');
   expect(before.filter(({ status }) => status === 'failed').length).toBeGreaterThan(0);
   const folders = (await store.listVersions()).flatMap(({ state, folder }) => (state === 'deleted' ? [] : [folder]));
   expect((await readdir(join(location, 'versions'))).sort()).toEqual([...folders].sort());
@@ -118,15 +119,12 @@ describe.skipIf(process.platform === 'win32')('an adaptation that is killed', ()
       [moments[at], moments[other]] = [moments[other] as number, moments[at] as number];
     }
     const share = kills / lanes.length;
-    const killed = await Promise.all(
+    await Promise.all(
       lanes.map(async (lane) => {
         const location = await makeStore(`killed-${lane}`);
-        const count = await killAt(location, moments.slice(lane * share, (lane + 1) * share));
+        await killAt(location, moments.slice(lane * share, (lane + 1) * share));
         await finish(location, share);
-        return count;
       }),
     );
-    // The last moments may come too late where a run is faster than the one that was timed.
-    expect(killed.reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(kills - 3);
-  }, 400_000);
+  }, 750_000);
 });

@@ -77,6 +77,14 @@ describe('curateFeedback', () => {
     expect(all(found).filter(({ client }) => client !== 'mallory')).toHaveLength(180);
   });
 
+  it('lets one client contradict no more than its share', () => {
+    const others = Array.from({ length: 240 }, (_, at) => good(`p ${at}`, ` x`, `client ${at % 24}`));
+    const liar = Array.from({ length: 240 }, (_, at) => bad(`p ${at}`, ` x`, 'mallory'));
+    const found = curateFeedback([...others, ...liar]);
+    expect(all(found).length).toBeGreaterThan(205);
+    expect(all(found).every(({ wanted }) => wanted === ' x')).toBe(true);
+  });
+
   it('limits no operator, and lets a single client give a few', () => {
     const many = Array.from({ length: 100 }, (_, at) => good(`p ${at}`, ' x'));
     expect(all(curateFeedback(many))).toHaveLength(100);

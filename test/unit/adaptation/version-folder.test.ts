@@ -6,6 +6,7 @@ import type { ModelVersion } from '../../../src/adaptation/store/store-records.t
 import { compareWeights } from '../../../src/adaptation/version-difference.ts';
 import {
   checkVersion,
+  claimVersionsFolder,
   copyBaseVersion,
   dispensableVersions,
   findVersionFaults,
@@ -80,6 +81,14 @@ describe('version folders', () => {
     for (const name of ['v1', 'v2', '.making-x', 'mine']) await mkdir(join(versionsDir, name), { recursive: true });
     await removeLeftovers([version('v1'), version('v2', { state: 'deleted' })], versionsDir);
     expect(await readdir(versionsDir)).toEqual(['mine', 'v1']);
+  });
+
+  it('belongs to one store', async () => {
+    const versionsDir = join(dir, 'owned');
+    await claimVersionsFolder(versionsDir, 'a');
+    await claimVersionsFolder(versionsDir, 'a');
+    await expect(claimVersionsFolder(versionsDir, 'b')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(await readdir(versionsDir)).toEqual(['store.json']);
   });
 
   it('numbers on after the last, also if that was deleted', () => {
