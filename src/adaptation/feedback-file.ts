@@ -2,6 +2,7 @@ import { type Static, Type } from 'typebox';
 import { Errors } from 'typebox/value';
 import { IteraError } from '../core/errors.ts';
 import { readLines } from '../data/lines-file.ts';
+import { isStorable } from './store/canonical-json.ts';
 import type { NewFeedback, StoredFeedback } from './store/store-records.ts';
 
 /** Characters that a text of feedback may have: far more than a model of this kind can use. */
@@ -50,11 +51,17 @@ export async function readFeedbackFile(
 ): Promise<{ readonly items: readonly NewFeedback[]; readonly faults: readonly FeedbackFault[] }> {
   const items: NewFeedback[] = [];
   const faults: FeedbackFault[] = [];
-  for await (const { number, text: line } of readLines(path, signal)) {
-    if (line.trim() === '') continue;
-    const read = parseLine(line);
-    if (typeof read === 'string') faults.push({ line: number, problem: read });
-    else items.push(read);
+  try {
+    for await (const { number, text: line } of readLines(path, signal)) {
+      if (line.trim() === '') continue;
+      const read = parseLine(line);
+      if (typeof read === 'string') faults.push({ line: number, problem: read });
+      else items.push(read);
+    }
+  } catch (error) {
+    if (!(error instanceof IteraError && error.code === 'TEXT_INVALID_UTF8')) throw error;
+    // Of several files, which one.
+    throw new IteraError(error.code, `${path}: ${error.message}`, { ...error.data, path }, { cause: error });
   }
   if (faults.length > 0 && !skipInvalid) {
     const shown = faults.slice(0, describedFaults).map(({ line, problem }) => `line ${line}: ${problem}`);
@@ -71,17 +78,22 @@ function parseLine(line: string): NewFeedback | string {
   try {
     json = JSON.parse(line);
   } catch (cause) {
-    return `no JSON (${(cause as Error).message})`;
+    return `no JSON (${printable((cause as Error).message)})`;
   }
   const [fault] = Errors(feedbackSchema, json);
-  if (fault) return describeFault(fault);
+  if (fault) return printable(describeFault(fault));
   const { id: _, createdAt: __, ...item } = json as Static<typeof feedbackSchema>;
+  const unstorable = Object.entries(item).find(([, value]) => [value].flat().some((part) => !isStorable(String(part))));
+  if (unstorable) return `${unstorable[0]} holds a NUL character or half of a surrogate pair`;
   const isJudged = item.rating !== undefined || item.correct !== undefined || item.correction !== undefined;
   if (!isJudged) return 'a rating, correct or a correction is missing';
   if (item.output === undefined && item.correction === undefined)
     return 'output is missing, and there is no correction';
   return item;
 }
+
+/** A message that quotes a file, for a terminal: control characters must not reach it. */
+const printable = (message: string): string => message.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ');
 
 function describeFault({ instancePath, keyword, params, message }: ReturnType<typeof Errors>[number]): string {
   const at = instancePath.slice(1).replaceAll('/', '.');

@@ -84,7 +84,8 @@ export function adaptCommand(): Command {
         '  itera-lite adapt --store my-store --when-due --negatives 50 --every 24\n\n' +
         'The first run records the model as version v1; each run makes a new version from it and all feedback. It is promoted\n' +
         'only if held-out feedback is significantly better, base text not worse than 2%, every variant within its bound and\n' +
-        'latency within 5%. The exit code is 3 if the gate rejected it. itera-lite models lists, promotes and rolls back.\n' +
+        'latency within 5%. The exit code is 3 if the gate rejected it, and 0 if there was too little feedback to learn from,\n' +
+        'which is said (skipped): about 80 different prompts are needed. itera-lite models lists, promotes and rolls back.\n' +
         'docs/adaptation.md explains rules and measurements.',
     )
     .action(adapt);

@@ -13,13 +13,13 @@ export function feedbackCommand(): Command {
   return new Command('feedback')
     .addHelpText(
       'after',
-      '\nExamples:\n  itera-lite feedback import feedback.jsonl --store my-store\n' +
-        '  itera-lite feedback list --store my-store --client anna\n' +
-        '  itera-lite feedback export all.jsonl --store my-store\n' +
-        '  itera-lite feedback delete --client anna --store my-store\n\n' +
+      '\nExamples:\n  itera-lite feedback import feedback.jsonl\n  itera-lite feedback list\n' +
+        '  itera-lite feedback export all.jsonl\n\n' +
+        'Each has a --help of its own. The store is the folder adaptation unless --store or DATABASE_URL names another.\n\n' +
         'A line of a feedback file is a JSON object: {"prompt": "...", "output": "...", "rating": 1-5, "correct": true|false,\n' +
-        '"correction": "...", "comment": "...", "client": "...", "tags": [...]}. The prompt and one judgement (rating, correct or\n' +
-        'correction) are needed, and the output unless there is a correction. docs/adaptation.md says what is learnt from it.',
+        '"correction": "...", "comment": "...", "client": "...", "tags": [...], "version": "v2"}. The prompt and one judgement\n' +
+        '(rating, correct or correction) are needed, and the output unless there is a correction; the version is that which\n' +
+        'wrote it, for models check. docs/adaptation.md says what is learnt from it.',
     )
     .addCommand(importCommand())
     .addCommand(exportCommand())
@@ -40,6 +40,7 @@ function importCommand(): Command {
     .addOption(versionsOption())
     .option('--skip-invalid', 'leave out lines that are no feedback, in place of importing nothing')
     .option('--json', 'print what was done as JSON on stdout')
+    .addHelpText('after', '\nExample:\n  itera-lite feedback import feedback.jsonl --store my-store --skip-invalid')
     .action(importFiles);
 }
 
@@ -114,7 +115,8 @@ function exportCommand(): Command {
     new Command('export')
       .description('write feedback as JSON lines, which import reads')
       .argument('[file]', 'file to write (default: stdout)')
-      .addOption(storeOption()),
+      .addOption(storeOption())
+      .addHelpText('after', '\nExample:\n  itera-lite feedback export all.jsonl --store my-store --since 2026-01-31'),
   ).action(async (path: string | undefined, options: FilterOptions) => {
     const filter = filterOf(options);
     const items = await withStore(options, undefined, (store) => store.listFeedback(filter));
@@ -138,6 +140,7 @@ function listCommand(): Command {
       .description('show feedback, the newest last')
       .addOption(storeOption())
       .option('--limit <n>', 'at most so many, the newest', parseCount, 20)
+      .addHelpText('after', '\nExample:\n  itera-lite feedback list --store my-store --client anna --limit 50')
       .option('--json', 'print it as JSON on stdout'),
   ).action(async (options: ListOptions) => {
     const filter = filterOf(options);
@@ -158,12 +161,12 @@ function describeItem({ id, createdAt, client, rating, correct, prompt, output, 
     ...(correction === undefined ? [] : ['corrected']),
   ].join(' ');
   const text = `${shorten(prompt, 40)} |${shorten(correction ?? output ?? '', 40)}`;
-  return `${id}  ${createdAt.slice(0, 19)}  ${client ?? '-'}  ${judgement}  ${text}`;
+  return `${id}  ${createdAt.slice(0, 19)}  ${shorten(client ?? '-', 24)}  ${judgement}  ${text}`;
 }
 
 // A control character in feedback must not reach the terminal.
 const shorten = (text: string, length: number): string => {
-  const plain = text.replace(/\p{C}+/gu, ' ');
+  const plain = text.replace(/[\p{C}\p{Zl}\p{Zp}]+/gu, ' ');
   return plain.length <= length ? plain : `${plain.slice(0, length - 3)}...`;
 };
 
@@ -178,6 +181,7 @@ function deleteCommand(): Command {
       .description('delete feedback, and of a client its recorded inferences: later adaptations do not learn from it')
       .addOption(storeOption())
       .option('--all', 'delete all feedback')
+      .addHelpText('after', '\nExample:\n  itera-lite feedback delete --store my-store --client anna')
       .option('--json', 'print what was done as JSON on stdout'),
   ).action(async (options: DeleteOptions) => {
     const filter = filterOf(options);

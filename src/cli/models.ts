@@ -24,9 +24,9 @@ export function modelsCommand(): Command {
   return new Command('models')
     .addHelpText(
       'after',
-      '\nExamples:\n  itera-lite models list --store my-store\n  itera-lite models promote v3 --canary 10 --store my-store\n' +
-        '  itera-lite models rollback --store my-store\n  itera-lite models diff v1 v3 --store my-store\n' +
-        '  itera-lite models verify --store my-store\n\n' +
+      '\nExamples:\n  itera-lite models list\n  itera-lite models promote v3\n  itera-lite models rollback\n' +
+        '  itera-lite models diff v1 v3\n  itera-lite models verify\n\n' +
+        'Each has a --help of its own. The store is the folder adaptation unless --store or DATABASE_URL names another.\n' +
         'A version is a model folder: itera-lite evaluate --model my-store/versions/v3 and all other commands take it.',
     )
     .addCommand(command('list', 'show the versions and which of them answers').action(list))
@@ -34,6 +34,7 @@ export function modelsCommand(): Command {
       command('promote', 'let a version answer')
         .argument('<version>', 'its id, such as v3')
         .option('--canary <percent>', 'for this share of clients only', parseAmount)
+        .addHelpText('after', '\nExample:\n  itera-lite models promote v3 --canary 10 --store my-store')
         .action(promote),
     )
     .addCommand(command('rollback', 'end a canary, or without one return to what was promoted before').action(rollback))

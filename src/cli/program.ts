@@ -48,6 +48,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'learn from feedback; a gate decides whether the new version is promoted',
     load: async () => (await import('./adapt.ts')).adaptCommand(),
   },
+  serve: {
+    summary: 'answer requests over HTTP, among them those of OpenAI clients; take feedback and adapt',
+    load: async () => (await import('./serve.ts')).serveCommand(),
+  },
   models: {
     summary: 'list, promote, roll back, compare and verify the versions that adaptation made',
     load: async () => (await import('./models.ts')).modelsCommand(),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { IteraError, throwIfAborted } from '../core/errors.ts';
 import { createUtf8Decoder } from '../text/utf8.ts';
+import { openFile } from './whole-file.ts';
 
 const blockBytes = 2 ** 16;
 
@@ -12,8 +12,9 @@ const blockBytes = 2 ** 16;
  */
 export async function* readBlocks(path: string, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   throwIfAborted(signal);
-  const stream = createReadStream(path, { highWaterMark: blockBytes });
   try {
+    // It closes the file, however the loop ends.
+    const stream = (await openFile(path)).createReadStream({ highWaterMark: blockBytes });
     for await (const block of stream) {
       throwIfAborted(signal);
       yield block as Uint8Array;

@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../core/errors.ts';
 import { checkSameVocabulary, type Engine, type ModelState, type TokenText } from './engine.ts';
 import { checkCount } from './option-check.ts';
-import { createSampler, type SamplingOptions } from './sampling.ts';
+import { createSampler, type SamplingOptions, type TokenLogProb } from './sampling.ts';
 import { createStopMatcher } from './stop-strings.ts';
 
 /** How to continue a text. */
@@ -40,6 +40,8 @@ export interface GenerationPiece {
   readonly tokenId: number;
   /** ln of the token's probability under the model itself, whatever the sampling options. */
   readonly logProb: number;
+  /** The most likely tokens in its place, if the sampling options ask for them. */
+  readonly alternatives?: readonly TokenLogProb[];
   /** 0 for the first new token. */
   readonly index: number;
   /** On the last piece only; the generator also returns it. */
@@ -77,7 +79,7 @@ export async function* generate(
     throwIfAborted(signal);
     const step = await engine.run(tokens, state);
     throwIfAborted(signal);
-    const { id, logProb } = sample(step.logits, history);
+    const { id, ...drawn } = sample(step.logits, history);
     const isEnd = id === text.eosId;
     const found = stops.push(isEnd ? decoder.end() : decoder.push(id));
     const finishReason = finishReasonOf(found.stop, isEnd, index + 1 === maxNewTokens);
@@ -89,10 +91,10 @@ export async function* generate(
         newTokens: index + 1,
         seed: sample.seed,
       };
-      yield { text: found.text + stops.end(), tokenId: id, logProb, index, finish };
+      yield { text: found.text + stops.end(), tokenId: id, ...drawn, index, finish };
       return finish;
     }
-    yield { text: found.text, tokenId: id, logProb, index };
+    yield { text: found.text, tokenId: id, ...drawn, index };
     history.push(id);
     tokens = [id];
     state = step.state;

@@ -4,7 +4,7 @@ import { checkCount, checkNumber } from './option-check.ts';
 
 /**
  * How the next token is drawn. The steps apply in this order, which is that of Hugging Face transformers: repetition
- * penalty, temperature, top-k, top-p, min-p. A step whose option is absent is left out.
+ * penalty, presence and frequency penalty, temperature, top-k, top-p, min-p. A step whose option is absent is left out.
  */
 export interface SamplingOptions {
   /** Divides the logits; at least 0. 0 always takes the most likely token. Default 1. */
@@ -20,15 +20,26 @@ export interface SamplingOptions {
    * more discourages repetition (Keskar et al. 2019, arXiv:1909.05858).
    */
   readonly repetitionPenalty?: number | undefined;
+  /** Subtracted from the logits of tokens that this sampler has drawn before, as OpenAI defines it. Finite. Default 0. */
+  readonly presencePenalty?: number | undefined;
+  /** Likewise, once for each time that the token was drawn. */
+  readonly frequencyPenalty?: number | undefined;
+  /** Names so many of the most likely tokens with each one that is drawn. Default: none. */
+  readonly alternatives?: number | undefined;
   /** A whole number in [0, 2^32). The same seed draws the same tokens; without one a random seed is taken. */
   readonly seed?: number | undefined;
 }
 
-/** A token that was drawn. */
-export interface SampledToken {
+/** A token and ln of its probability under the model itself: before penalties, temperature and filters. */
+export interface TokenLogProb {
   readonly id: number;
-  /** ln of its probability under the model itself: before penalty, temperature and filters. */
   readonly logProb: number;
+}
+
+/** A token that was drawn. */
+export interface SampledToken extends TokenLogProb {
+  /** The most likely tokens in its place, if they were asked for. */
+  readonly alternatives?: readonly TokenLogProb[];
 }
 
 /** Draws one token. */
@@ -52,13 +63,16 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
   checkSamplingOptions(options);
   const seed = options.seed ?? (crypto.getRandomValues(new Uint32Array(1))[0] as number);
   const random = createRandom(seed);
+  const drawn = new Map<number, number>();
   const sample = (logits: Float32Array, history: ArrayLike<number> = []): SampledToken => {
     const logTotal = logSumExp(logits);
     const id =
       options.temperature === 0
-        ? argMax(penalise(logits, history, options.repetitionPenalty))
-        : draw(samplingDistribution(logits, history, options), random.uniform());
-    return { id, logProb: (logits[id] as number) - logTotal };
+        ? argMax(penalise(logits, history, options, drawn))
+        : draw(samplingDistribution(logits, history, options, drawn), random.uniform());
+    drawn.set(id, (drawn.get(id) ?? 0) + 1);
+    const logProb = (logits[id] as number) - logTotal;
+    return { id, logProb, ...(options.alternatives && { alternatives: mostLikely(logits, options.alternatives) }) };
   };
   return Object.assign(sample, { seed });
 }
@@ -66,16 +80,18 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
 /**
  * The probabilities that a sampler draws from: `float64[V]`, adding up to 1, 0 for what was filtered out.
  *
+ * @param drawn - How often each token was drawn before, for the presence and frequency penalties.
  * @throws {@link IteraError} `INVALID_ARGUMENT` if an option is out of range; `RUNTIME_FAILED` as {@link Sampler}.
  */
 export function samplingDistribution(
   logits: Float32Array,
   history: ArrayLike<number> = [],
   options: SamplingOptions = {},
+  drawn: ReadonlyMap<number, number> = new Map(),
 ): Float64Array {
   checkSamplingOptions(options);
-  const { temperature = 1, topK, topP = 1, minP = 0, repetitionPenalty } = options;
-  const scores = penalise(logits, history, repetitionPenalty);
+  const { temperature = 1, topK, topP = 1, minP = 0 } = options;
+  const scores = penalise(logits, history, options, drawn);
   const best = argMax(scores);
   if (temperature === 0) return new Float64Array(scores.length).fill(1, best, best + 1);
   const highest = scores[best] as number;
@@ -110,6 +126,17 @@ function checkSamplingOptions(options: SamplingOptions): void {
       repetitionPenalty,
       'a number above 0',
       (value) => Number.isFinite(value) && value > 0,
+    );
+  }
+  for (const name of ['presencePenalty', 'frequencyPenalty'] as const) {
+    if (options[name] !== undefined) checkNumber(name, options[name], 'a finite number', Number.isFinite);
+  }
+  if (options.alternatives !== undefined) {
+    checkNumber(
+      'alternatives',
+      options.alternatives,
+      'a whole number of at least 0',
+      (value) => Number.isSafeInteger(value) && value >= 0,
     );
   }
   if (seed !== undefined) {
@@ -153,17 +180,40 @@ export function argMax(scores: ArrayLike<number>): number {
   return best;
 }
 
-function penalise(logits: Float32Array, history: ArrayLike<number>, penalty = 1): Float32Array | Float64Array {
-  if (penalty === 1) return logits;
+/** The most likely tokens, likeliest first, of equals the lower id. */
+export function mostLikely(logits: Float32Array, count: number): readonly TokenLogProb[] {
+  const logTotal = logSumExp(logits);
+  const best: TokenLogProb[] = [];
+  for (let id = 0; id < logits.length; id++) {
+    const logProb = (logits[id] as number) - logTotal;
+    if (best.length >= count && !(logProb > (best.at(-1)?.logProb ?? Infinity))) continue;
+    const at = best.findIndex((other) => other.logProb < logProb);
+    best.splice(at < 0 ? best.length : at, 0, { id, logProb });
+    best.length = Math.min(best.length, count);
+  }
+  return best;
+}
+
+function penalise(
+  logits: Float32Array,
+  history: ArrayLike<number>,
+  { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 }: SamplingOptions,
+  drawn: ReadonlyMap<number, number>,
+): Float32Array | Float64Array {
+  const subtracts = (presencePenalty !== 0 || frequencyPenalty !== 0) && drawn.size > 0;
+  if (repetitionPenalty === 1 && !subtracts) return logits;
   const scores = new Float64Array(logits);
-  for (const id of new Set(Array.from(history))) {
+  for (const id of repetitionPenalty === 1 ? [] : new Set(Array.from(history))) {
     const score = scores[id];
     if (score === undefined) {
       throw new IteraError('INVALID_ARGUMENT', `history: expected token ids below ${scores.length}, got ${id}.`, {
         id,
       });
     }
-    scores[id] = score < 0 ? score * penalty : score / penalty;
+    scores[id] = score < 0 ? score * repetitionPenalty : score / repetitionPenalty;
+  }
+  for (const [id, count] of subtracts ? drawn : []) {
+    scores[id] = (scores[id] as number) - presencePenalty - frequencyPenalty * count;
   }
   return scores;
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +43,8 @@ describe('readFeedbackFile', () => {
     ['a rating of 2.5', { prompt: 'p', output: ' o', rating: 2.5 }, 'rating'],
     ['a wrong field', { prompt: 'p', output: ' o', rating: 1, ratting: 1 }, 'ratting is no field'],
     ['a very long prompt', { prompt: 'p'.repeat(20_001), output: ' o', rating: 1 }, 'prompt'],
+    ['a NUL character', { prompt: 'p\0', output: ' o', rating: 1 }, 'prompt holds a NUL'],
+    ['half a character', { prompt: 'p', output: ' o', rating: 1, tags: ['\ud800'] }, 'tags holds'],
     ['too many tags', { prompt: 'p', output: ' o', rating: 1, tags: Array(33).fill('t') }, 'tags'],
   ])('refuses %s, naming the line, or leaves it out', async (_, line, problem) => {
     const path = await write(whole, line);
@@ -57,6 +60,21 @@ describe('readFeedbackFile', () => {
   it('describes a few faults and counts the rest', async () => {
     const path = await write(...Array<string>(9).fill('x'));
     await expect(readFeedbackFile(path)).rejects.toThrow('and 4 more lines');
+  });
+
+  it('keeps control characters of a file out of its messages', async () => {
+    const refusal = readFeedbackFile(await write('garbage\u001b[31m', { 'x\u001b[31m': 1 }));
+    await expect(refusal).rejects.not.toThrow(/\p{Cc}/u);
+    await expect(refusal).rejects.toThrow('line 1');
+  });
+
+  it('names the file that is no text, and waits for no pipe', async () => {
+    const path = join(dir, 'binary.jsonl');
+    await writeFile(path, Uint8Array.of(0xff, 0xfe, 1));
+    await expect(readFeedbackFile(path)).rejects.toThrow('binary.jsonl');
+    const pipe = join(dir, 'pipe');
+    execFileSync('mkfifo', [pipe], { stdio: 'pipe' });
+    await expect(readFeedbackFile(pipe)).rejects.toMatchObject({ code: 'FILE_UNREADABLE' });
   });
 
   it('says what cannot be read', async () => {

@@ -189,3 +189,52 @@ describe('createSampler', () => {
     expect(() => createSampler({ repetitionPenalty: 2 })(example, [5])).toThrow(/history/);
   });
 });
+
+describe('presence and frequency penalties', () => {
+  const seen = new Map([
+    [0, 3],
+    [2, 1],
+  ]);
+  const logits = Float32Array.of(2, 1, 1);
+  const expected = (...scores: number[]) => {
+    const total = scores.reduce((sum, score) => sum + Math.exp(score), 0);
+    return scores.map((score) => Math.exp(score) / total);
+  };
+
+  it('are subtracted from the logits of drawn tokens, once and once for each time', () => {
+    const options = { presencePenalty: 0.5, frequencyPenalty: 0.25 };
+    const distribution = [...samplingDistribution(logits, [], options, seen)];
+    for (const [id, p] of expected(2 - 0.5 - 0.75, 1, 1 - 0.5 - 0.25).entries()) {
+      expect(distribution[id]).toBeCloseTo(p, 12);
+    }
+  });
+
+  it('count what the sampler has drawn itself, not the history', () => {
+    const sample = createSampler({ temperature: 0, presencePenalty: 1.5 });
+    expect([0, 1, 2, 3].map(() => sample(logits, [1, 1, 1]).id)).toEqual([0, 1, 2, 0]);
+  });
+
+  it.each(['presencePenalty', 'frequencyPenalty'])('must be finite: %s', (name) => {
+    expect(() => createSampler({ [name]: Number.POSITIVE_INFINITY })).toThrow(
+      `Option ${name}: expected a finite number`,
+    );
+  });
+});
+
+describe('alternatives', () => {
+  it('are the most likely tokens under the model itself, with the lower id first among equals', () => {
+    const sample = createSampler({ temperature: 0, alternatives: 3, presencePenalty: 1 });
+    const { alternatives = [] } = sample(Float32Array.of(1, 3, 1, 2));
+    expect(alternatives.map(({ id }) => id)).toEqual([1, 3, 0]);
+    expect(Math.exp(alternatives[0]?.logProb as number)).toBeCloseTo(
+      Math.exp(3) / (2 * Math.E + Math.exp(2) + Math.exp(3)),
+      6,
+    );
+  });
+
+  it('are all tokens if there are no more, and absent unless asked for', () => {
+    expect(createSampler({ alternatives: 9 })(Float32Array.of(1, 2)).alternatives).toHaveLength(2);
+    expect(createSampler({ alternatives: 0 })(Float32Array.of(1, 2))).not.toHaveProperty('alternatives');
+    expect(() => createSampler({ alternatives: -1 })).toThrow('Option alternatives');
+  });
+});

@@ -1,0 +1,170 @@
+import { IteraError } from '../core/errors.ts';
+import { type Tensor, tensor } from '../core/tensor.ts';
+import type { ModelConfig } from '../models/config.ts';
+import { stateShapes } from '../models/inference-graph.ts';
+import type { Engine, EngineStep, ModelState } from './engine.ts';
+import type { Session } from './session.ts';
+import { zeroStates } from './state.ts';
+
+/** What one run left, of B rows; immutable. */
+interface BatchStates {
+  readonly tensors: Readonly<Record<string, Tensor<'float32'>>>;
+  readonly rows: number;
+}
+
+/** One row of it. */
+class RowState {
+  readonly batch: BatchStates;
+  readonly row: number;
+  /** Tokens read so far. */
+  readonly length: number;
+
+  constructor(batch: BatchStates, row: number, length: number) {
+    this.batch = batch;
+    this.row = row;
+    this.length = length;
+  }
+}
+
+interface Call {
+  readonly tokens: readonly number[];
+  readonly state: RowState;
+  resolve(step: EngineStep): void;
+  reject(error: unknown): void;
+}
+
+export interface BatchedEngineOptions {
+  /** Calls that are run as one batch. Default 32. */
+  readonly maxBatch?: number;
+}
+
+/** Tokens of a prompt that are read at once; between two parts of it, others go on. */
+const prefillTokens = 256;
+
+/**
+ * An engine whose calls may overlap: those that wait when a run ends, and read one token each, are run as one batch, so that
+ * many texts grow at once and any of them may join and leave between two tokens. A prompt is read in parts, in turns with
+ * those batches. Rows of a batch do not see each other; rounding may differ from that of a row alone.
+ *
+ * @param session - Of an inference graph (see `buildInferenceGraph`); no one else may run it.
+ * @remarks The states of rows that stay together are handed on without a copy. In a model with attention only rows that have
+ *   read equally many tokens are run together.
+ */
+export function createBatchedEngine(
+  session: Session,
+  config: ModelConfig,
+  { maxBatch = 32 }: BatchedEngineOptions = {},
+): Engine {
+  const { vocabSize } = config;
+  const states = stateShapes(config);
+  const hasAttention = config.layersBlockType.includes('attention');
+  const beginning = new RowState(
+    { tensors: Object.fromEntries(zeroStates(config, 1)) as BatchStates['tensors'], rows: 1 },
+    0,
+    0,
+  );
+  let waiting: Call[] = [];
+  let running = false;
+  // Prompts and steps take turns, so that neither waits for all of the other.
+  let promptIsNext = true;
+
+  async function work(): Promise<void> {
+    if (running) return;
+    running = true;
+    // Calls that are made in the same turn of the event loop come together.
+    await Promise.resolve();
+    while (waiting.length > 0) {
+      const calls = takeCalls();
+      try {
+        await runCalls(calls);
+      } catch (error) {
+        for (const call of calls) call.reject(error);
+      }
+    }
+    running = false;
+  }
+
+  function takeCalls(): readonly Call[] {
+    const prompt = waiting.find(({ tokens }) => tokens.length > 1);
+    const first = waiting.find(({ tokens }) => tokens.length === 1);
+    const chosen = prompt && (promptIsNext || !first) ? [prompt] : stepsLike(first as Call);
+    promptIsNext = chosen[0] !== prompt;
+    const taken = new Set(chosen);
+    waiting = waiting.filter((call) => !taken.has(call));
+    return chosen;
+  }
+
+  const stepsLike = ({ state }: Call): readonly Call[] =>
+    waiting
+      .filter(({ tokens, state: other }) => tokens.length === 1 && (!hasAttention || other.length === state.length))
+      .slice(0, maxBatch);
+
+  async function runCalls(calls: readonly Call[]): Promise<void> {
+    const [first] = calls as [Call];
+    const count = Math.min(first.tokens.length, prefillTokens);
+    const inputs = calls.flatMap(({ tokens }) => tokens.slice(0, count));
+    const seen = hasAttention ? first.state.length + count : count;
+    const batch = calls.length;
+    const results = await session.run({
+      ...gatherStates(calls.map(({ state }) => state)),
+      input_ids: tensor('int64', [batch, count], BigInt64Array.from(inputs, BigInt)),
+      attention_mask: tensor('int64', [batch, seen], new BigInt64Array(batch * seen).fill(1n)),
+      num_logits_to_keep: tensor('int64', [], BigInt64Array.of(1n)),
+    });
+    const tensors = Object.fromEntries(
+      states.map(({ past, present }) => [past, results[present] as Tensor<'float32'>]),
+    );
+    const after: BatchStates = { tensors, rows: batch };
+    const { data } = results['logits'] as Tensor<'float32'>;
+    calls.forEach((call, row) => {
+      const state = new RowState(after, row, call.state.length + count);
+      const rest = call.tokens.slice(count);
+      if (rest.length > 0) waiting.push({ ...call, tokens: rest, state });
+      else call.resolve({ logits: data.subarray(row * vocabSize, (row + 1) * vocabSize), state });
+    });
+  }
+
+  return {
+    vocabSize,
+    run(tokens, state) {
+      return new Promise((resolve, reject) => {
+        const all = checkTokens(tokens, vocabSize);
+        waiting.push({ tokens: all, state: checkState(state) ?? beginning, resolve, reject });
+        void work();
+      });
+    },
+  };
+}
+
+/** The states of some rows as one batch: those of a whole batch in its order as they are, others copied together. */
+function gatherStates(rows: readonly RowState[]): BatchStates['tensors'] {
+  const [{ batch }] = rows as readonly [RowState];
+  if (batch.rows === rows.length && rows.every((state, row) => state.batch === batch && state.row === row)) {
+    return batch.tensors;
+  }
+  return Object.fromEntries(
+    Object.entries(batch.tensors).map(([name, { shape }]) => {
+      const [, ...rest] = shape;
+      const size = rest.reduce((product, dim) => product * dim, 1);
+      const data = new Float32Array(rows.length * size);
+      rows.forEach(({ batch: own, row }, at) => {
+        const from = own.tensors[name]?.data as Float32Array;
+        data.set(from.subarray(row * size, (row + 1) * size), at * size);
+      });
+      return [name, tensor('float32', [rows.length, ...rest], data)];
+    }),
+  );
+}
+
+function checkState(state: ModelState | undefined): RowState | undefined {
+  if (state === undefined || state instanceof RowState) return state;
+  throw new IteraError('INVALID_ARGUMENT', 'Expected a state that this engine returned, got something else.');
+}
+
+function checkTokens(tokens: ArrayLike<number>, vocabSize: number): readonly number[] {
+  const all = Array.from(tokens);
+  const wrong = all.find((id) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+  if (all.length > 0 && wrong === undefined) return all;
+  const came = wrong === undefined ? 'none' : String(wrong);
+  throw new IteraError('INVALID_ARGUMENT', `Expected token ids from 0 to ${vocabSize - 1}, got ${came}.`, { wrong });
+}

@@ -1,0 +1,73 @@
+import { IteraError } from '../core/errors.ts';
+import type { GenerateOptions, GenerationPiece } from '../runtime/generation.ts';
+import { loadServedModel, type ScoreOptions, type ServedModel, type ServedModelSettings } from './served-model.ts';
+
+/** What the process is asked; `load` comes first, and is answered as the call 0. */
+export type ModelQuestion =
+  | { readonly ask: 'load'; readonly dir: string; readonly settings: ServedModelSettings }
+  | { readonly ask: 'generate'; readonly id: number; readonly prompt: string; readonly options: GenerateOptions }
+  | { readonly ask: 'score'; readonly id: number; readonly text: string; readonly options: ScoreOptions }
+  | { readonly ask: 'suggest'; readonly id: number; readonly prefix: string; readonly count: number }
+  | { readonly ask: 'cancel'; readonly id: number };
+
+/** What it says about one call; nothing more comes after `done` or `error`. */
+export type ModelAnswer =
+  | { readonly id: number; readonly piece: GenerationPiece }
+  | { readonly id: number; readonly done: unknown }
+  | {
+      readonly id: number;
+      readonly error: { readonly code: string; readonly message: string; readonly data: Record<string, unknown> };
+    };
+
+// The program of the process: serves one model to whoever started it.
+let model: ServedModel | undefined;
+const calls = new Map<number, AbortController>();
+
+// What comes in one turn, such as the tokens of a batch, is sent as one message.
+let unsent: ModelAnswer[] = [];
+function say(answer: ModelAnswer): void {
+  unsent.push(answer);
+  if (unsent.length > 1) return;
+  setImmediate(() => {
+    const answers = unsent;
+    unsent = [];
+    if (process.connected) process.send?.(answers);
+  });
+}
+
+async function answer(question: Exclude<ModelQuestion, { ask: 'load' | 'cancel' }>, signal: AbortSignal) {
+  if (!model) throw new IteraError('RUNTIME_FAILED', 'Expected a model to be loaded first.');
+  if (question.ask === 'score') return model.score(question.text, { ...question.options, signal });
+  if (question.ask === 'suggest') return model.suggest(question.prefix, { count: question.count, signal });
+  for await (const piece of model.generate(question.prompt, { ...question.options, signal })) {
+    say({ id: question.id, piece });
+  }
+  return undefined;
+}
+
+async function serve(id: number, work: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  const controller = new AbortController();
+  calls.set(id, controller);
+  try {
+    say({ id, done: await work(controller.signal) });
+  } catch (error) {
+    const { code, message, data } =
+      error instanceof IteraError ? error : { code: 'RUNTIME_FAILED', message: String(error), data: {} };
+    say({ id, error: { code, message, data: { ...data } } });
+  } finally {
+    calls.delete(id);
+  }
+}
+
+process.on('message', (question: ModelQuestion) => {
+  if (question.ask === 'cancel') calls.get(question.id)?.abort();
+  else if (question.ask === 'load') {
+    void serve(0, async () => {
+      model = await loadServedModel(question.dir, question.settings);
+    });
+  } else void serve(question.id, (signal) => answer(question, signal));
+});
+// Without whoever asks there is nothing to do.
+process.once('disconnect', () => process.exit(0));
+// An interrupt from the terminal reaches both processes; the server decides when to stop.
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => undefined);

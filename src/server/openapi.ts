@@ -1,0 +1,31 @@
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { App } from './server-context.ts';
+import type { ServerSettings } from './server-options.ts';
+
+/** The document at `/openapi.json` and the reference page at `/docs`, from the schemas of all routes added later. */
+export async function describeRoutes(app: App, { name, version, keys }: ServerSettings): Promise<void> {
+  const needsKeys = Boolean(keys?.length);
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Itera-Lite',
+        version,
+        description: `Serves the language model ${name}; learns from feedback on it.`,
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+      },
+      ...(needsKeys && {
+        components: { securitySchemes: { key: { type: 'http' as const, scheme: 'bearer' } } },
+        security: [{ key: [] }],
+      }),
+    },
+  });
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    // The page's scripts and styles are its own files; this policy allows them and nothing else.
+    staticCSP: true,
+    transformStaticCSP: (policy) => policy.replace('upgrade-insecure-requests;', ''),
+  });
+  app.get('/openapi.json', { schema: { hide: true }, config: { rateLimit: false } }, async () => app.swagger());
+}

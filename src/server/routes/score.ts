@@ -1,0 +1,65 @@
+import { Type } from 'typebox';
+import { errorAnswers, personSchema, variantSchema } from '../schemas.ts';
+import type { App, ServerContext } from '../server-context.ts';
+import { checkPrompt, energyNotMeasured, openTask } from '../task.ts';
+import { tokenText } from '../token-listing.ts';
+
+const bodySchema = Type.Object(
+  {
+    text: Type.String({ minLength: 1 }),
+    model_variant: Type.Optional(variantSchema),
+    client: Type.Optional(personSchema),
+  },
+  { additionalProperties: false },
+);
+
+/** `POST /v1/score`: how likely a text is, token by token. */
+export function scoreRoute(app: App, context: ServerContext): void {
+  app.post(
+    '/v1/score',
+    {
+      schema: {
+        summary: 'Log-probability of each token of a text',
+        tags: ['generation'],
+        body: bodySchema,
+        response: {
+          200: Type.Object({
+            tokens: Type.Array(Type.String()),
+            token_logprobs: Type.Array(Type.Number()),
+            total_logprob: Type.Number(),
+            bits_per_byte: Type.Number(),
+            model: Type.String(),
+            itera: Type.Unknown(),
+          }),
+          ...errorAnswers(400, 404, 429, 503, 504),
+        },
+      },
+      config: { right: 'infer' },
+    },
+    async (request, reply) => {
+      const { text, model_variant: variant, client } = request.body;
+      const tokens = checkPrompt(context, text, 'text');
+      const task = await openTask(context, request, reply, { variant, person: client });
+      try {
+        const { ids, logProbs } = await task.model.score(text, { signal: task.signal });
+        context.metrics.sawTokens('prompt', tokens);
+        const total = logProbs.reduce((sum, value) => sum + value, 0);
+        return {
+          tokens: ids.map((id) => tokenText(context.tokenizer, id)),
+          token_logprobs: [...logProbs],
+          total_logprob: total,
+          bits_per_byte: -total / Math.LN2 / Buffer.byteLength(text),
+          model: context.settings.name,
+          itera: {
+            ...{ version: task.version, variant: task.variant, tokens: { prompt: tokens } },
+            ...{ total_ms: task.totalMs(), energy: energyNotMeasured },
+          },
+        };
+      } catch (error) {
+        throw task.explain(error);
+      } finally {
+        task.end();
+      }
+    },
+  );
+}

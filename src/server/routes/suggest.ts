@@ -1,0 +1,58 @@
+import { Type } from 'typebox';
+import { errorAnswers, personSchema, variantSchema } from '../schemas.ts';
+import type { App, ServerContext } from '../server-context.ts';
+import { checkPrompt, energyNotMeasured, openTask } from '../task.ts';
+
+const bodySchema = Type.Object(
+  {
+    prompt: Type.String({ description: 'All text before the cursor.' }),
+    count: Type.Optional(Type.Integer({ minimum: 1, maximum: 20, description: 'Default 3.' })),
+    model_variant: Type.Optional(variantSchema),
+    client: Type.Optional(personSchema),
+  },
+  { additionalProperties: false },
+);
+
+/** `POST /v1/suggest`: autocomplete, in whole words. */
+export function suggestRoute(app: App, context: ServerContext): void {
+  app.post(
+    '/v1/suggest',
+    {
+      schema: {
+        summary: 'Suggest the next word, or the rest of the one that is being typed',
+        tags: ['generation'],
+        body: bodySchema,
+        response: {
+          200: Type.Object({
+            suggestions: Type.Array(Type.Object({ text: Type.String(), probability: Type.Number() })),
+            model: Type.String(),
+            itera: Type.Unknown(),
+          }),
+          ...errorAnswers(400, 404, 429, 503, 504),
+        },
+      },
+      config: { right: 'infer' },
+    },
+    async (request, reply) => {
+      const { prompt, count = 3, model_variant: variant, client } = request.body;
+      const tokens = checkPrompt(context, prompt, 'prompt');
+      const task = await openTask(context, request, reply, { variant, person: client });
+      try {
+        const found = await task.model.suggest(prompt, { count, signal: task.signal });
+        context.metrics.sawTokens('prompt', tokens);
+        return {
+          suggestions: found.map(({ text, probability }) => ({ text, probability })),
+          model: context.settings.name,
+          itera: {
+            ...{ version: task.version, variant: task.variant, tokens: { prompt: tokens } },
+            ...{ total_ms: task.totalMs(), energy: energyNotMeasured },
+          },
+        };
+      } catch (error) {
+        throw task.explain(error);
+      } finally {
+        task.end();
+      }
+    },
+  );
+}

@@ -1,0 +1,42 @@
+import { type TSchema, Type } from 'typebox';
+import { compressedVariants } from '../models/variants.ts';
+
+export const variantSchema = Type.Enum(['fp32', ...compressedVariants], {
+  description: 'Form of the weights; those that the model has are listed by GET /v1/models.',
+});
+
+/** Who a request is from, for the canary and the feedback; never for limits. */
+export const personSchema = Type.String({
+  minLength: 1,
+  maxLength: 200,
+  description: 'Who asks, by any name that stays the same: decides about the canary, not about limits.',
+});
+
+export const seedSchema = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 });
+
+export const energySchema = Type.Object({ status: Type.Literal('notMeasured'), reason: Type.String() });
+
+/** `null` is what OpenAI's clients send for what is not given. */
+export const nullable = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));
+
+export const errorSchema = Type.Object(
+  {
+    error: Type.Object({
+      message: Type.String(),
+      type: Type.String(),
+      param: Type.Union([Type.String(), Type.Null()]),
+      code: Type.String(),
+    }),
+  },
+  { description: 'What was wrong.' },
+);
+
+/** The errors that a route may answer, by status. */
+export const errorAnswers = <S extends number>(...statuses: readonly S[]) =>
+  Object.fromEntries(statuses.map((status) => [status, errorSchema])) as Record<S, typeof errorSchema>;
+
+/** Body without the parts that are `null`. */
+export function omitNull<T extends object>(body: T): { [K in keyof T]: Exclude<T[K], null> } {
+  const entries = Object.entries(body).filter(([, value]) => value !== null);
+  return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], null> };
+}

@@ -1,0 +1,207 @@
+import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import rateLimit from '@fastify/rate-limit';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import fastify from 'fastify';
+import { IteraError } from '../core/errors.ts';
+import { createModelTokenizer } from '../runtime/model.ts';
+import { guardRoutes } from './access.ts';
+import { createAdaptationJobs } from './adaptation-jobs.ts';
+import { createAdmission } from './admission.ts';
+import { errorBody, HttpError, toHttpError } from './http-error.ts';
+import { closeIdleConnections } from './idle-connections.ts';
+import { startIsolatedModel } from './isolated-model.ts';
+import { createModelPool } from './model-pool.ts';
+import { createModelRouter } from './model-router.ts';
+import { describeRoutes } from './openapi.ts';
+import { adaptationRoutes } from './routes/adaptations.ts';
+import { completionsRoute } from './routes/completions.ts';
+import { feedbackRoute } from './routes/feedback.ts';
+import { healthRoutes } from './routes/health.ts';
+import { inferRoute } from './routes/infer.ts';
+import { metricsRoute } from './routes/metrics.ts';
+import { modelsRoute } from './routes/models.ts';
+import { scoreRoute } from './routes/score.ts';
+import { suggestRoute } from './routes/suggest.ts';
+import { versionRoutes } from './routes/versions.ts';
+import { loadServedModel } from './served-model.ts';
+import type { App, ServerContext } from './server-context.ts';
+import { createMetrics, type ServerMetrics } from './server-metrics.ts';
+import { resolveOptions, type ServerOptions, type ServerSettings } from './server-options.ts';
+import { checkTexts } from './text-check.ts';
+
+/** A server of one model. */
+export interface Server {
+  /** The Fastify instance; `inject` answers requests without a network. */
+  readonly app: App;
+  /**
+   * Begins to listen.
+   *
+   * @returns Its address, `http://host:port`.
+   * @throws {@link IteraError} `SERVER_UNAVAILABLE`.
+   */
+  listen(): Promise<string>;
+  /** Stops: takes no more requests, lets those that go on end within the grace period, and closes the store. */
+  close(): Promise<void>;
+}
+
+/**
+ * Makes a server and loads its model.
+ *
+ * @throws {@link IteraError} `INVALID_ARGUMENT` for an option, among them another host than this one without keys, or
+ *   another model than the store's; what loading the model throws. The store then stays open.
+ */
+export async function createServer(options: ServerOptions): Promise<Server> {
+  const settings = resolveOptions(options);
+  const { store, versionsDir, variant, threads, maxConcurrent, graceMs } = settings;
+  const app = createApp(settings);
+  const load = settings.isolate ? startIsolatedModel : loadServedModel;
+  const admission = createAdmission(settings);
+  const metrics = createMetrics(admission);
+  const pool = createModelPool(
+    (dir, wanted) => load(dir, { variant: wanted, threads, maxBatch: maxConcurrent }),
+    (error) => app.log.error({ err: error }, 'a model could not be freed'),
+  );
+  const stop = new AbortController();
+  setMaxListeners(0, stop.signal);
+  const router = await createModelRouter(pool, {
+    ...{ folder: settings.folder, name: settings.name, variant },
+    ...(store && { store }),
+    ...(versionsDir !== undefined && { versionsDir }),
+    onChange: (message, fault) => (fault ? app.log.error({ err: fault }, message) : app.log.info(message)),
+  }).catch(async (error: unknown) => {
+    await pool.close();
+    throw error;
+  });
+  const jobs =
+    store && versionsDir !== undefined
+      ? createAdaptationJobs(store, versionsDir, settings, router, {
+          info: (message) => app.log.info(message),
+          error: (error, message) => app.log.error({ err: error }, message),
+        })
+      : undefined;
+  const context: ServerContext = {
+    ...{ settings, router, admission, metrics, stopping: stop.signal },
+    tokenizer: createModelTokenizer(settings.folder),
+    ...(store && versionsDir !== undefined && jobs && { stored: { store, versionsDir, jobs } }),
+  };
+  await addPlugins(app, settings, metrics);
+  for (const add of [inferRoute, completionsRoute, suggestRoute, scoreRoute, modelsRoute, feedbackRoute]) {
+    add(app, context);
+  }
+  for (const add of [adaptationRoutes, versionRoutes, healthRoutes, metricsRoute]) add(app, context);
+  await app.ready();
+
+  const poll = store && setInterval(() => void refresh(), settings.pollMs).unref();
+  async function refresh(): Promise<void> {
+    await router.refresh().catch((error: unknown) => app.log.error({ err: error }, 'the store does not answer'));
+  }
+
+  async function closeOnce(): Promise<void> {
+    clearInterval(poll);
+    const timer = setTimeout(() => stop.abort(), graceMs);
+    // What is cut off still gets a moment to say so before its connection goes.
+    const last = setTimeout(() => app.server.closeAllConnections(), graceMs + 1000);
+    await app.close();
+    clearTimeout(timer);
+    clearTimeout(last);
+    await jobs?.close();
+    await pool.close();
+    await store?.close();
+  }
+  let closed: Promise<void> | undefined;
+
+  return {
+    app,
+    async listen() {
+      const { host, port } = settings;
+      try {
+        await app.listen({ host, port });
+      } catch (cause) {
+        const { code } = cause as NodeJS.ErrnoException;
+        const reason = listenFaults[code ?? ''] ?? `cannot be used (${(cause as Error).message})`;
+        const message = `Expected to listen on ${host}, port ${port}, but it ${reason}. Give another with --host or --port.`;
+        throw new IteraError('SERVER_UNAVAILABLE', message, { host, port, code }, { cause });
+      }
+      const { address, family, port: used } = app.server.address() as AddressInfo;
+      return `http://${family === 'IPv6' ? `[${address}]` : address}:${used}`;
+    },
+    close() {
+      closed ??= closeOnce();
+      return closed;
+    },
+  };
+}
+
+const listenFaults: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is in use by another program',
+  EACCES: 'may not be used by this user',
+  EADDRNOTAVAIL: 'is no address of this machine',
+};
+
+const sane = /^[\w.:-]{1,128}$/;
+
+function createApp({ bodyLimitBytes, logLevel }: ServerSettings): App {
+  return fastify({
+    logger: logLevel === 'silent' ? false : { level: logLevel, stream: process.stderr },
+    bodyLimit: bodyLimitBytes,
+    // Whoever sends a request byte by byte does not hold a connection for ever.
+    requestTimeout: 30_000,
+    genReqId: ({ headers }) => {
+      const given = headers['x-request-id'];
+      return typeof given === 'string' && sane.test(given) ? given : randomUUID();
+    },
+    forceCloseConnections: 'idle',
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, strict: false } },
+  }).withTypeProvider<TypeBoxTypeProvider>() as unknown as App;
+}
+
+async function addPlugins(app: App, settings: ServerSettings, metrics: ServerMetrics): Promise<void> {
+  // Answers are made here, not by clients: their schemas describe them and need not change them.
+  app.setSerializerCompiler(() => JSON.stringify);
+  app.setErrorHandler((error, request, reply) => {
+    const fault = toHttpError(error, request.id);
+    const { statusCode, details } = fault;
+    if (statusCode >= 500 && !(error instanceof HttpError)) request.log.error({ err: error }, 'request failed');
+    if (statusCode === 429) metrics.sawRejection('rate');
+    if (details.retryAfterS !== undefined) reply.header('retry-after', details.retryAfterS);
+    return reply.code(statusCode).send(errorBody(fault));
+  });
+  app.setNotFoundHandler((request) => {
+    const message = `There is no ${request.method} ${request.url.split('?')[0]?.slice(0, 200)} here. GET /docs lists what is.`;
+    throw new HttpError(404, message, { code: 'not_found' });
+  });
+  closeIdleConnections(app);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id);
+  });
+  app.addHook('preValidation', async (request) => checkTexts(request.body));
+  app.addHook('onResponse', async (request, reply) => {
+    const route = request.routeOptions.url ?? 'unknown';
+    metrics.sawRequest(route, request.method, reply.statusCode, reply.elapsedTime / 1000);
+  });
+  await app.register(helmet, {
+    // It would turn plain http, which is what is served here, into https.
+    contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
+    strictTransportSecurity: false,
+  });
+  const { corsOrigins = [], keys = [], rateLimit: perMinute } = settings;
+  if (corsOrigins.length > 0) await app.register(cors, { origin: [...corsOrigins], methods: ['GET', 'POST'] });
+  guardRoutes(app, keys, () => metrics.sawRejection('key'));
+  if (perMinute > 0) {
+    await app.register(rateLimit, {
+      max: perMinute,
+      timeWindow: 60_000,
+      keyGenerator: (request) => (request.keyName === undefined ? `address ${request.ip}` : `key ${request.keyName}`),
+      errorResponseBuilder: (_request, { max, ttl }) => {
+        const retryAfterS = Math.max(1, Math.ceil(ttl / 1000));
+        const message = `Expected at most ${max} requests a minute, got more. Try again in ${retryAfterS} s.`;
+        return new HttpError(429, message, { code: 'rate_limit_exceeded', retryAfterS });
+      },
+    });
+  }
+  await describeRoutes(app, settings);
+}

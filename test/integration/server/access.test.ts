@@ -1,0 +1,114 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createApiKey, readApiKeys } from '../../../src/server/api-keys-file.ts';
+import type { Server } from '../../../src/server/server.ts';
+import { createToyServer, get, post } from './toy-server.ts';
+
+let dir: string;
+let path: string;
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'itera-keys-'));
+  path = join(dir, 'keys.json');
+});
+afterAll(() => rm(dir, { recursive: true, force: true }));
+
+describe('keys', () => {
+  let server: Server;
+  const keys: Record<string, string> = {};
+  beforeAll(async () => {
+    keys['reader'] = await createApiKey(path, 'reader', ['infer']);
+    keys['judge'] = await createApiKey(path, 'judge', ['feedback']);
+    keys['boss'] = await createApiKey(path, 'boss', ['admin']);
+    server = await createToyServer({ keys: await readApiKeys(path), host: '0.0.0.0', rateLimit: 8 });
+  });
+  afterAll(() => server.close());
+
+  it('are kept as hashes, in a file that only its owner reads', async () => {
+    const text = await readFile(path, 'utf8');
+    for (const key of Object.values(keys)) {
+      expect(key).toMatch(/^itera_[\w-]{43}$/);
+      expect(text).not.toContain(key);
+    }
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+  });
+
+  it('are refused twice by one name, by a name that is none, and in a file of something else', async () => {
+    await expect(createApiKey(path, 'boss', ['infer'])).rejects.toThrow('There is a key named "boss"');
+    await expect(createApiKey(path, 'a b', ['infer'])).rejects.toThrow('Expected a name of 1 to 64');
+    await writeFile(join(dir, 'other.json'), '{"a":1}');
+    await expect(createApiKey(join(dir, 'other.json'), 'a', ['infer'])).rejects.toMatchObject({ code: 'FILE_CORRUPT' });
+    await expect(readApiKeys(join(dir, 'none.json'))).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
+  });
+
+  const routes = {
+    infer: ['/infer', '/v1/completions', '/v1/suggest', '/v1/score', '/v1/models'],
+    feedback: ['/feedback'],
+    admin: [
+      '/adapt',
+      '/v1/adaptations',
+      '/v1/adaptations/x',
+      '/v1/versions',
+      '/v1/versions/v1/promote',
+      '/v1/rollback',
+    ],
+  };
+  const reads = new Set(['/v1/models', '/v1/adaptations', '/v1/adaptations/x', '/v1/versions']);
+  const call = (url: string, key?: string) => {
+    const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+    return reads.has(url) ? get(server, url, headers) : post(server, url, {}, headers);
+  };
+
+  it.each(Object.values(routes).flat())('are needed: %s', async (url) => {
+    for (const key of [undefined, 'itera_wrong', 'x'.repeat(5000)]) {
+      const { status, headers } = await call(url, key);
+      expect([status, headers['www-authenticate']]).toEqual([401, 'Bearer']);
+    }
+  });
+
+  it('allow what they name, and nothing else', async () => {
+    const right = { reader: 'infer', judge: 'feedback', boss: 'admin' } as const;
+    for (const [name, own] of Object.entries(right)) {
+      for (const [needed, urls] of Object.entries(routes)) {
+        const { status } = await call(urls.at(-1) as string, keys[name]);
+        expect(status === 403, `${name} ${needed}`).toBe(needed !== own);
+      }
+    }
+  });
+
+  it('are not needed by supervisors and readers of the documentation; metrics take any', async () => {
+    for (const url of ['/health', '/ready', '/docs/', '/openapi.json'])
+      expect((await get(server, url)).status).toBe(200);
+    expect((await get(server, '/metrics')).status).toBe(401);
+    expect((await get(server, '/metrics', { authorization: `Bearer ${keys['judge']}` })).status).toBe(200);
+  });
+
+  it('have a limit each', async () => {
+    const statuses = async (key: string | undefined) => {
+      const all = [];
+      for (let at = 0; at < 9; at++) all.push((await call('/v1/models', key)).status);
+      return all;
+    };
+    expect((await statuses(keys['reader'])).at(-1)).toBe(429);
+    expect((await call('/v1/versions', keys['boss'])).status).toBe(503);
+  });
+});
+
+describe('another host', () => {
+  it.each(['0.0.0.0', '::', '192.168.1.1', 'example.org'])('is refused without keys: %s', async (host) => {
+    await expect(createToyServer({ host })).rejects.toMatchObject({
+      ...{ code: 'INVALID_ARGUMENT', message: expect.stringContaining('--create-key') },
+    });
+  });
+});
+
+it('lets pages of a named origin in, preflight included', async () => {
+  const server = await createToyServer({ corsOrigins: ['https://example.org'] });
+  const headers = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' };
+  const preflight = async (origin: string) =>
+    (await server.app.inject({ method: 'OPTIONS', url: '/infer', headers: { ...headers, origin } })).headers;
+  expect(await preflight('https://example.org')).toHaveProperty('access-control-allow-origin', 'https://example.org');
+  expect(await preflight('https://evil.example')).not.toHaveProperty('access-control-allow-origin');
+  await server.close();
+});
