@@ -89,6 +89,8 @@ export { createModel, type Model, type ModelParts, type TextScore } from './runt
 export type { SamplingOptions } from './runtime/sampling.ts';
 export type { Suggestion, SuggestOptions } from './runtime/suggestion.ts';
 export { createTokenScorer, type TokenScorer } from './runtime/token-scorer.ts';
+export { createServer, type Server } from './server/server.ts';
+export type { ServerOptions } from './server/server-options.ts';
 export { type BpeTrainingOptions, type TrainedTokenizer, trainBpe } from './text/bpe-trainer.ts';
 export { createTokenizer, type StreamDecoder, type Tokenizer } from './text/tokenizer.ts';
 export { parseRecipe, type Recipe } from './training/recipe.ts';

@@ -55,6 +55,8 @@ export interface AdaptationOptions extends CandidateOptions {
   readonly curation?: CurationOptions;
   /** Default: all. */
   readonly variants?: readonly CompressedVariant[];
+  /** Tokens of the text that their rounding is fitted to; default as in `compressModel`. */
+  readonly calibrationTokens?: number;
   readonly bounds?: DegradationBounds;
   /** Default: the texts of the package, and `tinystories` and `wikitext-2` where they are on this machine. */
   readonly baseTexts?: readonly string[];
@@ -203,7 +205,17 @@ async function describeJob(
   runId: string,
   options: AdaptationOptions,
 ): Promise<CandidateJob> {
-  const { versionsDir, dataDir, bounds, seed, threads, version, variants = compressedVariants, signal } = options;
+  const {
+    versionsDir,
+    dataDir,
+    bounds,
+    calibrationTokens,
+    seed,
+    threads,
+    version,
+    variants = compressedVariants,
+    signal,
+  } = options;
   const folderOf = (id: string): Promise<string> => checkVersion(findVersion(versions, id), versionsDir, signal);
   const { training, stopping, heldOut } = curation;
   return {
@@ -217,6 +229,7 @@ async function describeJob(
     baseBytes: options.baseBytes ?? 150_000,
     variantTexts: packageTexts,
     ...(bounds && { bounds }),
+    ...(calibrationTokens !== undefined && { calibrationTokens }),
     ...(dataDir && { dataDir }),
   };
 }

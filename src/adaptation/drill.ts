@@ -15,7 +15,10 @@ import type { AdaptationStore } from './store/store-records.ts';
 import { findVersionFaults } from './version-folder.ts';
 
 export interface DrillOptions
-  extends Pick<AdaptationOptions, 'seed' | 'threads' | 'version' | 'variants' | 'baseTexts' | 'baseBytes' | 'steps'> {
+  extends Pick<
+    AdaptationOptions,
+    'seed' | 'threads' | 'version' | 'variants' | 'calibrationTokens' | 'baseTexts' | 'baseBytes' | 'steps'
+  > {
   readonly dataDir?: string;
   readonly signal?: AbortSignal;
   readonly onStage?: (stage: string) => void;

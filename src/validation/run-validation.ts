@@ -147,6 +147,7 @@ async function timeRuntimes(
 /** Few texts and steps: `adapt` is a command of its own. */
 const drillSize = {
   variants: ['int8', 'int4'],
+  calibrationTokens: 8192,
   baseTexts: ['stories', 'articles'],
   baseBytes: 60_000,
   steps: 40,

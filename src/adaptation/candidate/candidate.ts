@@ -32,6 +32,8 @@ export interface CandidateJob {
   readonly settings: LearningSettings;
   /** Compressed forms that are made anew and must pass. */
   readonly variants: readonly CompressedVariant[];
+  /** Tokens of the text that their rounding is fitted to; default as in `compressModel`. */
+  readonly calibrationTokens?: number;
   /** What they may cost; default {@link defaultBounds}. */
   readonly bounds?: DegradationBounds;
   /** Texts that must not get worse, and bytes of each that are scored. */
@@ -135,13 +137,23 @@ async function scoreBy(
 /** Variants are rounded anew for the new weights, by the errors that these show, and judged against them. */
 async function judgeVariantsOf(
   candidate: ModelFolder,
-  { name, variants, bounds = defaultBounds, variantTexts, dataDir, settings, threads, version }: CandidateJob,
+  {
+    name,
+    variants,
+    calibrationTokens,
+    bounds = defaultBounds,
+    variantTexts,
+    dataDir,
+    settings,
+    threads,
+    version,
+  }: CandidateJob,
   { signal, onStage }: CandidateOptions,
 ): Promise<CandidateMeasurements['variants']> {
   if (variants.length === 0) return [];
   const { seed } = settings;
   const stoppable = signal ? { signal } : {};
-  const calibration = { seed };
+  const calibration = { seed, ...(calibrationTokens !== undefined && { tokens: calibrationTokens }) };
   const follow = { ...stoppable, ...(onStage && { onStage }) };
   const compressed = await compressModel(candidate, { variants, calibration, version, threads, ...follow });
   const written = await writeVariants(candidate, compressed);
