@@ -2,7 +2,20 @@ import { describe, expect, it } from 'vitest';
 import { packageVersion } from '../../../src/cli/package-version.ts';
 import { command } from './command-line.ts';
 
-const verbs = ['run', 'train', 'compress', 'export', 'bench', 'evaluate', 'generate', 'feedback', 'adapt', 'serve', 'models', 'datasets'];
+const verbs = [
+  'run',
+  'train',
+  'compress',
+  'export',
+  'bench',
+  'evaluate',
+  'generate',
+  'feedback',
+  'adapt',
+  'serve',
+  'models',
+  'datasets',
+];
 
 describe('itera-lite', () => {
   it('lists its commands on --help', async () => {
