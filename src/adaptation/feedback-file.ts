@@ -10,7 +10,7 @@ const text = Type.String({ minLength: 1, maxLength: 20_000 });
 const name = Type.String({ minLength: 1, maxLength: 200 });
 
 /** One line of a feedback file. */
-export const feedbackSchema = Type.Object(
+const feedbackSchema = Type.Object(
   {
     prompt: text,
     output: Type.Optional(text),

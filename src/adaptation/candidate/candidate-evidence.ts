@@ -55,7 +55,7 @@ export interface GateFinding {
 }
 
 /** What a candidate may cost. */
-export const gateBounds = { baseRise: 0.02, latencyRise: 0.05 } as const;
+const gateBounds = { baseRise: 0.02, latencyRise: 0.05 } as const;
 
 /**
  * Judges a candidate. It is promoted only if every finding is passed: held-out feedback is significantly better, base text

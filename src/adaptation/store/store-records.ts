@@ -36,11 +36,6 @@ export interface NewInference {
   readonly outputTokens?: number;
 }
 
-export interface StoredInference extends NewInference {
-  readonly id: string;
-  readonly createdAt: string;
-}
-
 /** Feedback to be listed or deleted. Given parts are all required; without any, all feedback is meant. */
 export interface FeedbackFilter {
   readonly ids?: readonly string[];
