@@ -96,7 +96,7 @@ async function finish(location: string, dead: number): Promise<void> {
   expect(last?.status).toBe(before.some(({ status }) => status === 'promoted') ? 'rejected' : 'promoted');
   expect(before.filter(({ status }) => status === 'failed').length).toBeGreaterThan(0);
   const folders = (await store.listVersions()).flatMap(({ state, folder }) => (state === 'deleted' ? [] : [folder]));
-  expect((await readdir(join(location, 'versions'))).sort()).toEqual([...folders].sort());
+  expect((await readdir(join(location, 'versions'))).sort()).toEqual(['store.json', ...folders].sort());
   await store.close();
 }
 

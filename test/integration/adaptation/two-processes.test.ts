@@ -39,7 +39,7 @@ async function checkStore(location: string, versionsDir: string): Promise<void> 
   const versions = await store.listVersions();
   expect(versions.map(({ id }) => id)).toEqual(['v1', 'v2']);
   for (const version of versions) expect(await findVersionFaults(version, versionsDir)).toEqual([]);
-  expect((await readdir(versionsDir)).sort()).toEqual(['v1', 'v2']);
+  expect((await readdir(versionsDir)).sort()).toEqual(['store.json', 'v1', 'v2']);
   expect(await store.verifyAudit()).not.toHaveProperty('fault');
   await store.close();
 }
@@ -73,7 +73,7 @@ describe.skipIf(!postgresql.available)(`two adaptations on a PostgreSQL server $
       const outcomes = ended.map((end) => (end.status === 'fulfilled' ? end.value.run.status : `${end.reason}`));
       for (const outcome of outcomes) expect(outcome).toMatch(/^skipped$|Expected no adaptation run to be running/);
       const [first, ...others] = await stores[0]!.listVersions();
-      expect([first?.id, others, await readdir(versionsDir)]).toEqual(['v1', [], ['v1']]);
+      expect([first?.id, others, await readdir(versionsDir)]).toEqual(['v1', [], ['store.json', 'v1']]);
       expect(await findVersionFaults(first!, versionsDir)).toEqual([]);
       await Promise.all(stores.map((store) => store.close()));
     }

@@ -130,6 +130,8 @@ describe('itera-lite run', () => {
       '--json',
       '--variant',
       'none',
+      '--drill',
+      'none',
     ];
     const { code, stdout } = await command(...given, '--threads', '1');
     expect(code).toBe(0);
@@ -150,6 +152,8 @@ describe('itera-lite run', () => {
         '--split',
         'valid',
         '--variant',
+        'none',
+        '--drill',
         'none',
         '--out',
         join(dir, 'valid'),
