@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runDrill } from '../adaptation/drill.ts';
 import type { Scenario } from '../adaptation/scenarios.ts';
 import { runBenchmark } from '../benchmark/run-benchmark.ts';
 import type { BenchRuntime } from '../benchmark/sides.ts';
@@ -23,6 +22,7 @@ import { type PreparedVariant, prepareVariants } from './compared-variants.ts';
 import { createDatasetScorer } from './dataset-scorer.ts';
 import { modelName, trainingCurves } from './model-facts.ts';
 import { describeProvenance } from './provenance.ts';
+import { runDrills } from './run-drills.ts';
 import { checkExports, type ExportChecks } from './run-exports.ts';
 
 export interface ValidationOptions {
@@ -142,44 +142,6 @@ async function timeRuntimes(
     ...(signal && { signal }),
     onStage: (stage) => onStage?.(`timing runtimes: ${stage}`, total - 1, total),
   });
-}
-
-/** Few texts and steps: `adapt` is a command of its own. */
-const drillSize = {
-  variants: ['int8', 'int4'],
-  calibrationTokens: 8192,
-  baseTexts: ['stories', 'articles'],
-  baseBytes: 60_000,
-  steps: 40,
-} as const;
-
-async function runDrills(
-  folder: ModelFolder,
-  name: string,
-  { drills = [], version, seed, threads, signal, onStage }: ValidationOptions,
-  total: number,
-): Promise<DrillResults> {
-  const results: DrillResults = { records: [], samples: [], findings: [], failures: [] };
-  for (const [index, scenario] of drills.entries()) {
-    const done = total - drills.length + index;
-    const drill = await runDrill(folder, name, scenario, {
-      ...{ ...drillSize, version, seed, threads },
-      ...(signal && { signal }),
-      onStage: (stage) => onStage?.(`adaptation drill (${scenario}): ${stage}`, done, total),
-    });
-    results.records.push(...drill.records);
-    results.samples.push(...drill.samples.map((sample) => ({ ...sample, seed, temperature: 0 })));
-    results.findings.push(...drill.findings);
-    results.failures.push(...drill.failures);
-  }
-  return results;
-}
-
-interface DrillResults {
-  readonly records: MeasurementRecord[];
-  readonly samples: Sample[];
-  readonly findings: string[];
-  readonly failures: string[];
 }
 
 /** A dataset to be measured, or why it cannot be. */
