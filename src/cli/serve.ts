@@ -6,7 +6,7 @@ import { defaultVersionsDir } from '../adaptation/version-folder.ts';
 import { IteraError } from '../core/errors.ts';
 import { compressedVariants, type VariantName } from '../models/variants.ts';
 import { defaultModel, openModel } from '../runtime/load-model-file.ts';
-import { createApiKey, type Right, readApiKeys, rights } from '../server/api-keys-file.ts';
+import { createApiKey, type Right, rights } from '../server/api-keys-file.ts';
 import { createServer } from '../server/server.ts';
 import { serverDefaults as defaults, type ServerOptions } from '../server/server-options.ts';
 import { modelName } from '../validation/model-facts.ts';
@@ -65,7 +65,7 @@ export function serveCommand(): Command {
     .option('--no-record', 'do not keep prompt and output of POST /infer in the store')
     .option('--host <name>', 'address to listen on; any but this machine needs --keys', defaults.host)
     .option('--port <n>', 'port to listen on, 0 for a free one', parsePort, defaults.port)
-    .option('--keys <file>', 'file of the keys that requests must bring')
+    .option('--keys <file>', 'file of the keys that requests must bring; changes to it hold within two seconds')
     .option('--create-key <name>', 'make a key, print it once, add its hash to the file of --keys, and end')
     .option('--rights <list>', `what a new key allows: ${rights.join(', ')}`, parseRights, ['infer', 'feedback'])
     .option('--cors-origin <origin>', 'web pages of this origin may call, repeatable (default: none)', collect)
@@ -117,10 +117,10 @@ async function serve(options: ServeOptions): Promise<void> {
   let store: AdaptationStore | undefined;
   try {
     const folder = await openModel(options.model, { signal });
-    const keys = options.keys === undefined ? [] : await readApiKeys(options.keys);
     store = options.store === undefined ? undefined : await openStore(options.store, { signal });
     const server = await createServer({
-      ...{ folder, name: modelName(folder), version: packageVersion, keys },
+      ...{ folder, name: modelName(folder), version: packageVersion },
+      ...(options.keys !== undefined && { keysFile: options.keys }),
       ...(store && { store, versionsDir: options.versions ?? defaultVersionsDir(store) }),
       ...settingsOf(options),
     });
@@ -178,7 +178,9 @@ async function makeKey(name: string, { keys, rights: allowed }: ServeOptions): P
     );
   }
   const key = await createApiKey(keys, name, allowed);
-  process.stderr.write(`This key is shown once; ${keys} holds only its hash. Restart the server to let it in.\n`);
+  process.stderr.write(
+    `This key is shown once; ${keys} holds only its hash. A server with this file lets it in within two seconds.\n`,
+  );
   process.stdout.write(`${key}\n`);
 }
 

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { chmod, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import { IteraError } from '../core/errors.ts';
@@ -73,8 +73,8 @@ export async function createApiKey(path: string, name: string, allowed: readonly
     throw new IteraError('INVALID_ARGUMENT', message, { name });
   }
   try {
-    await replaceFile(path, `${JSON.stringify({ schemaVersion: 1, keys: [...before, added] }, undefined, 2)}\n`);
-    await chmod(path, 0o600);
+    const content = { schemaVersion: 1, keys: [...before, added] };
+    await replaceFile(path, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600 });
   } catch (cause) {
     const message = `Could not write the keys to '${path}': ${(cause as Error).message}`;
     throw new IteraError('OUTPUT_UNWRITABLE', message, { path }, { cause });

@@ -4,8 +4,8 @@ import type { App } from './server-context.ts';
 import type { ServerSettings } from './server-options.ts';
 
 /** The document at `/openapi.json` and the reference page at `/docs`, from the schemas of all routes added later. */
-export async function describeRoutes(app: App, { name, version, keys }: ServerSettings): Promise<void> {
-  const needsKeys = Boolean(keys?.length);
+export async function describeRoutes(app: App, { name, version, keys, keysFile }: ServerSettings): Promise<void> {
+  const needsKeys = Boolean(keys?.length) || keysFile !== undefined;
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',

@@ -38,8 +38,12 @@ export interface ServerOptions {
   readonly port?: number;
   /** Who may do what; absent or empty: everyone may do everything, which is refused on another host than this one. */
   readonly keys?: readonly ApiKey[];
+  /** File of the keys, instead of them: what is changed in it holds within two seconds. Without keys in it, nobody may. */
+  readonly keysFile?: string;
   /** Web pages of other origins that may call. Default none. */
   readonly corsOrigins?: readonly string[];
+  /** Folder of the built web interface; false: none. Default: the package's own, if it was built. */
+  readonly webDir?: string | false;
   /** Requests a minute of one client; 0: no limit. Default 100. */
   readonly rateLimit?: number;
   /** Requests that wait for their turn. Default 256. */
@@ -107,7 +111,7 @@ export function resolveOptions(options: ServerOptions): ServerSettings {
     const message = `Option ${name}: expected a whole number of at least ${least}, got ${value}.`;
     throw new IteraError('INVALID_ARGUMENT', message, { option: name, got: value });
   }
-  if (!local.test(settings.host) && !settings.keys?.length) {
+  if (!local.test(settings.host) && !settings.keys?.length && settings.keysFile === undefined) {
     const message =
       `Expected keys for a server on ${settings.host}, which others can reach, got none. ` +
       'Make one with itera-lite serve --create-key NAME --keys FILE and give the file with --keys, or serve on 127.0.0.1.';

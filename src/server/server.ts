@@ -3,7 +3,6 @@ import { setMaxListeners } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
-import rateLimit from '@fastify/rate-limit';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify from 'fastify';
 import { IteraError } from '../core/errors.ts';
@@ -11,12 +10,15 @@ import { createModelTokenizer } from '../runtime/model.ts';
 import { guardRoutes } from './access.ts';
 import { createAdaptationJobs } from './adaptation-jobs.ts';
 import { createAdmission } from './admission.ts';
+import { openApiKeyRing } from './api-key-ring-file.ts';
+import type { ApiKey } from './api-keys-file.ts';
 import { errorBody, HttpError, toHttpError } from './http-error.ts';
 import { closeIdleConnections } from './idle-connections.ts';
 import { startIsolatedModel } from './isolated-model.ts';
 import { createModelPool } from './model-pool.ts';
 import { createModelRouter } from './model-router.ts';
 import { describeRoutes } from './openapi.ts';
+import { limitRequests } from './rate-limit.ts';
 import { adaptationRoutes } from './routes/adaptations.ts';
 import { completionsRoute } from './routes/completions.ts';
 import { feedbackRoute } from './routes/feedback.ts';
@@ -52,12 +54,13 @@ export interface Server {
  * Makes a server and loads its model.
  *
  * @throws {@link IteraError} `INVALID_ARGUMENT` for an option, among them another host than this one without keys, or
- *   another model than the store's; what loading the model throws. The store then stays open.
+ *   another model than the store's; what reading the keys and loading the model throws. The store then stays open.
  */
 export async function createServer(options: ServerOptions): Promise<Server> {
   const settings = resolveOptions(options);
   const { store, versionsDir, variant, threads, maxConcurrent, graceMs } = settings;
   const app = createApp(settings);
+  const readKeys = await openKeys(settings, app);
   const load = settings.isolate ? startIsolatedModel : loadServedModel;
   const admission = createAdmission(settings);
   const metrics = createMetrics(admission);
@@ -88,7 +91,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     tokenizer: createModelTokenizer(settings.folder),
     ...(store && versionsDir !== undefined && jobs && { stored: { store, versionsDir, jobs } }),
   };
-  await addPlugins(app, settings, metrics);
+  await addPlugins(app, settings, metrics, readKeys);
   for (const add of [inferRoute, completionsRoute, suggestRoute, scoreRoute, modelsRoute, feedbackRoute]) {
     add(app, context);
   }
@@ -159,7 +162,22 @@ function createApp({ bodyLimitBytes, logLevel }: ServerSettings): App {
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as App;
 }
 
-async function addPlugins(app: App, settings: ServerSettings, metrics: ServerMetrics): Promise<void> {
+type ReadKeys = () => Promise<readonly ApiKey[]>;
+
+async function openKeys({ keys = [], keysFile }: ServerSettings, app: App): Promise<ReadKeys | undefined> {
+  if (keysFile === undefined) return keys.length === 0 ? undefined : async () => keys;
+  return openApiKeyRing(keysFile, {
+    onChange: (message) => app.log.info(message),
+    onFault: (error) => app.log.error({ err: error }, 'the file of keys cannot be used; the keys before remain'),
+  });
+}
+
+async function addPlugins(
+  app: App,
+  settings: ServerSettings,
+  metrics: ServerMetrics,
+  readKeys: ReadKeys | undefined,
+): Promise<void> {
   // Answers are made here, not by clients: their schemas describe them and need not change them.
   app.setSerializerCompiler(() => JSON.stringify);
   app.setErrorHandler((error, request, reply) => {
@@ -188,20 +206,13 @@ async function addPlugins(app: App, settings: ServerSettings, metrics: ServerMet
     contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
     strictTransportSecurity: false,
   });
-  const { corsOrigins = [], keys = [], rateLimit: perMinute } = settings;
+  const { corsOrigins = [], rateLimit: perMinute } = settings;
   if (corsOrigins.length > 0) await app.register(cors, { origin: [...corsOrigins], methods: ['GET', 'POST'] });
-  guardRoutes(app, keys, () => metrics.sawRejection('key'));
-  if (perMinute > 0) {
-    await app.register(rateLimit, {
-      max: perMinute,
-      timeWindow: 60_000,
-      keyGenerator: (request) => (request.keyName === undefined ? `address ${request.ip}` : `key ${request.keyName}`),
-      errorResponseBuilder: (_request, { max, ttl }) => {
-        const retryAfterS = Math.max(1, Math.ceil(ttl / 1000));
-        const message = `Expected at most ${max} requests a minute, got more. Try again in ${retryAfterS} s.`;
-        return new HttpError(429, message, { code: 'rate_limit_exceeded', retryAfterS });
-      },
-    });
-  }
+  const countRefusal = perMinute > 0 ? await limitRequests(app, perMinute) : undefined;
+  guardRoutes(app, {
+    ...(readKeys && { readKeys }),
+    ...(countRefusal && { countRefusal }),
+    onRefusal: () => metrics.sawRejection('key'),
+  });
   await describeRoutes(app, settings);
 }

@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createApiKey, readApiKeys } from '../../../src/server/api-keys-file.ts';
 import type { Server } from '../../../src/server/server.ts';
 import { createToyServer, get, post } from './toy-server.ts';
@@ -21,7 +23,7 @@ describe('keys', () => {
     keys['reader'] = await createApiKey(path, 'reader', ['infer']);
     keys['judge'] = await createApiKey(path, 'judge', ['feedback']);
     keys['boss'] = await createApiKey(path, 'boss', ['admin']);
-    server = await createToyServer({ keys: await readApiKeys(path), host: '0.0.0.0', rateLimit: 8 });
+    server = await createToyServer({ keys: await readApiKeys(path), host: '0.0.0.0' });
   });
   afterAll(() => server.close());
 
@@ -83,16 +85,66 @@ describe('keys', () => {
     expect((await get(server, '/metrics')).status).toBe(401);
     expect((await get(server, '/metrics', { authorization: `Bearer ${keys['judge']}` })).status).toBe(200);
   });
+});
 
-  it('have a limit each', async () => {
-    const statuses = async (key: string | undefined) => {
-      const all = [];
-      for (let at = 0; at < 9; at++) all.push((await call('/v1/models', key)).status);
-      return all;
-    };
-    expect((await statuses(keys['reader'])).at(-1)).toBe(429);
-    expect((await call('/v1/versions', keys['boss'])).status).toBe(503);
+describe('a limit on requests', () => {
+  let server: Server;
+  let keys: readonly string[];
+  beforeEach(async () => {
+    const own = join(dir, `${randomUUID()}.json`);
+    keys = [await createApiKey(own, 'reader', ['infer']), await createApiKey(own, 'boss', ['admin'])];
+    server = await createToyServer({ keysFile: own, host: '0.0.0.0', rateLimit: 8 });
   });
+  afterEach(() => server.close());
+
+  const ask = (url: string, key?: string, remoteAddress = '10.0.0.1') => {
+    const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+    return server.app.inject({ method: 'GET', url, headers, remoteAddress });
+  };
+  const askOften = async (...args: Parameters<typeof ask>) => {
+    const statuses = [];
+    for (let at = 0; at < 9; at++) statuses.push((await ask(...args)).statusCode);
+    return statuses;
+  };
+  const eight = (status: number) => Array(8).fill(status);
+
+  it('is one for each key', async () => {
+    expect(await askOften('/v1/models', keys[0])).toEqual([...eight(200), 429]);
+    expect((await ask('/v1/versions', keys[1])).statusCode).toBe(503);
+  });
+
+  it('holds for wrong keys by address, and locks out no right key', async () => {
+    expect(await askOften('/v1/models', 'itera_wrong')).toEqual([...eight(401), 429]);
+    const refused = await ask('/v1/models');
+    expect(refused.statusCode).toBe(429);
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(50);
+    expect(refused.json().error).toMatchObject({ code: 'rate_limit_exceeded', type: 'rate_limit_error' });
+    expect((await ask('/v1/models', 'itera_wrong', '10.0.0.2')).statusCode).toBe(401);
+    expect((await ask('/v1/models', keys[0])).statusCode).toBe(200);
+    expect((await ask('/health')).statusCode).toBe(200);
+  });
+
+  it('counts what a key has no right to among its requests', async () => {
+    expect(await askOften('/v1/versions', keys[0])).toEqual([...eight(403), 429]);
+    expect((await ask('/v1/models', keys[0])).statusCode).toBe(429);
+  });
+});
+
+it('follows its file of keys: a new key is let in and one that was removed is not, without a restart', async () => {
+  const own = join(dir, 'followed.json');
+  const first = await createApiKey(own, 'first', ['infer']);
+  const server = await createToyServer({ keysFile: own });
+  const statusOf = async (key: string) => (await get(server, '/v1/models', { authorization: `Bearer ${key}` })).status;
+  expect(await statusOf(first)).toBe(200);
+  await rm(own);
+  const second = await createApiKey(own, 'second', ['infer']);
+  await sleep(2100);
+  expect([await statusOf(first), await statusOf(second)]).toEqual([401, 200]);
+  // A file without keys lets nobody in, where no file would let everyone in.
+  await writeFile(own, JSON.stringify({ schemaVersion: 1, keys: [] }));
+  await sleep(2100);
+  expect([await statusOf(second), (await get(server, '/v1/models')).status]).toEqual([401, 401]);
+  await server.close();
 });
 
 describe('another host', () => {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,6 +27,22 @@ describe('replaceFile', () => {
     expect((await readFile(path)).equals(Buffer.from(content as string))).toBe(true);
     expect(await readdir(folder)).toEqual(['file']);
   });
+
+  it.skipIf(process.platform === 'win32')(
+    'makes the file for those whom a mode names, whatever it was before',
+    async () => {
+      const before = process.umask(0);
+      try {
+        await writeFile(path, 'for all', { mode: 0o666 });
+        await replaceFile(path, 'for the owner', { mode: 0o600 });
+        expect((await stat(path)).mode & 0o777).toBe(0o600);
+        await replaceFile(path, 'for all');
+        expect((await stat(path)).mode & 0o777).toBe(0o666);
+      } finally {
+        process.umask(before);
+      }
+    },
+  );
 
   it('replaces longer and shorter files', async () => {
     for (const content of ['short', 'a longer text', '']) {
