@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate } from 'drizzle-orm/node-postgres/migrator';
@@ -23,7 +24,8 @@ export interface ServerOptions {
 /**
  * Connects to a PostgreSQL server and makes the tables that are missing.
  *
- * @throws {@link IteraError} `INVALID_ARGUMENT` for an address that is none, `STORE_UNAVAILABLE`, `STORE_INVALID`, `ABORTED`.
+ * @param url - Its address. If it holds no password, `DATABASE_PASSWORD_FILE` may name a file that does.
+ * @throws {@link IteraError} `INVALID_ARGUMENT` for an address that is none, `FILE_UNREADABLE`, `STORE_UNAVAILABLE`, `STORE_INVALID`, `ABORTED`.
  * @remarks No statement waits for more than half a minute, and a process that stands still in the midst of a transaction
  *   loses it after a minute, so that it holds up nobody for good.
  */
@@ -33,7 +35,7 @@ export async function openServerDatabase(
 ): Promise<StoreDatabase> {
   const location = withoutPassword(url);
   const pool = new pg.Pool({
-    connectionString: url,
+    connectionString: await withPassword(url),
     max: 4,
     connectionTimeoutMillis: connectMs,
     keepAlive: true,
@@ -100,4 +102,19 @@ function withoutPassword(url: string): string {
   }
   const { protocol, username, host, pathname } = parsed;
   return `${protocol}//${username === '' ? '' : `${username}@`}${host}${pathname}`;
+}
+
+/** The address with the password that it lacks, from the file where a container keeps such secrets. */
+async function withPassword(url: string): Promise<string> {
+  const path = process.env['DATABASE_PASSWORD_FILE'];
+  const parsed = new URL(url);
+  if (!path || parsed.password !== '' || parsed.searchParams.has('password')) return url;
+  try {
+    // As a parameter, since an address of a socket has no place for it before the host.
+    parsed.searchParams.set('password', (await readFile(path, 'utf8')).trim());
+  } catch (cause) {
+    const message = `Could not read '${path}', which DATABASE_PASSWORD_FILE names: ${(cause as Error).message}`;
+    throw new IteraError('FILE_UNREADABLE', message, { path }, { cause });
+  }
+  return parsed.href;
 }

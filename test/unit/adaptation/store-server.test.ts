@@ -1,6 +1,9 @@
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { checkServerVersion, openServerDatabase } from '../../../src/adaptation/store/server-database.ts';
 import { openStore } from '../../../src/adaptation/store/store.ts';
 import { requirement } from '../../requirements.ts';
@@ -94,6 +97,33 @@ describe.skipIf(!postgresql.available)(`a PostgreSQL server ${postgresql.reason}
     expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', message: expect.stringMatching(message) });
     expect(performance.now() - before).toBeLessThan(10_000);
     expect(`${error.message} ${JSON.stringify(error)} ${error.stack}`).not.toMatch(/wrong-word|secret-word/);
+  });
+
+  it('gets the password that its address lacks from a file', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'itera-password-'));
+    const path = join(dir, 'password');
+    const { pathname } = new URL(await server.createDatabase());
+    const superuser = `postgres://postgres@127.0.0.1:${server.port}${pathname}`;
+    await server.query(superuser, `grant create on database ${pathname.slice(1)} to locked`);
+    const address = `postgres://locked@127.0.0.1:${server.port}${pathname}`;
+    vi.stubEnv('DATABASE_PASSWORD_FILE', path);
+    try {
+      await expect(openStore(address)).rejects.toMatchObject({ code: 'FILE_UNREADABLE', data: { path } });
+      await writeFile(path, 'secret-word\n');
+      const store = await openStore(address);
+      expect(store.location).toBe(address);
+      await store.close();
+      await writeFile(path, 'wrong %&+?#/word');
+      const error = await openStore(address).catch((reason) => reason);
+      expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', message: expect.stringMatching(/password auth/) });
+      expect(`${error.message} ${JSON.stringify(error)} ${error.stack}`).not.toMatch(/wrong/);
+      // A password in the address is the one.
+      const named = await openStore(address.replace('locked', 'locked:secret-word'));
+      await named.close();
+    } finally {
+      vi.unstubAllEnvs();
+      await rm(dir, { recursive: true });
+    }
   });
 
   it('that ends is unavailable, and leaves the process alone', async () => {
