@@ -40,6 +40,7 @@ export const errorCodes = {
   VERSION_CORRUPT: "A model version's files are not those that were recorded.",
   DEPLOYMENT_CHANGED: 'What answers is not what a change was decided on any more.',
   SERVER_UNAVAILABLE: 'The server cannot listen: its address is in use, not allowed, or not of this machine.',
+  METER_FAILED: 'An energy meter vanished, may not be read, or gave values that cannot be.',
   RECORD_INVALID: 'A measurement record or report file does not follow its schema.',
 } as const;
 
