@@ -1,0 +1,1 @@
+import { start } from '../shared/start.tsx'; start(null);

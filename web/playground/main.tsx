@@ -1,0 +1,4 @@
+import { start } from '../shared/start.tsx';
+import { Playground } from './playground.tsx';
+
+start(<Playground />);
