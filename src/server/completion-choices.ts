@@ -17,13 +17,20 @@ export interface CompletionSpec {
   readonly logprobs?: number;
 }
 
+export interface CompletionEnd {
+  readonly reason: 'stop' | 'length';
+  readonly newTokens: number;
+  /** All that was drawn, without the prompt. */
+  readonly output: string;
+}
+
 /** A part of a text, as it comes. */
 export interface CompletionPart {
   readonly index: number;
   readonly text: string;
   readonly logprobs?: TokenListing;
   /** On the last part. */
-  readonly finish?: { readonly reason: 'stop' | 'length'; readonly newTokens: number };
+  readonly finish?: CompletionEnd;
 }
 
 /** Draws one text, part by part; parts without anything to say are left out. */
@@ -38,20 +45,25 @@ export async function* completeText(
     yield { index, text: prompt, ...(listing && { logprobs: listing }) };
   }
   if (maxNewTokens === 0) {
-    yield { index, text: '', finish: { reason: 'length', newTokens: 0 } };
+    yield { index, text: '', finish: { reason: 'length', newTokens: 0, output: '' } };
     return;
   }
   const list = createTokenLister(tokenizer, echo ? prompt.length : 0);
   const pieces = model.generate(prompt, { ...options, maxNewTokens, alternatives: logprobs, signal });
+  let output = '';
   for await (const { text, tokenId, logProb, alternatives, finish } of pieces) {
     task.sawToken();
+    output += text;
     const listing = logprobs === undefined ? undefined : list(tokenId, logProb, alternatives);
     if (text === '' && !listing && !finish) continue;
     yield {
       ...{ index, text },
       ...(listing && { logprobs: listing }),
       ...(finish && {
-        finish: { reason: finish.finishReason === 'length' ? 'length' : 'stop', newTokens: finish.newTokens },
+        finish: {
+          ...{ reason: finish.finishReason === 'length' ? 'length' : 'stop', newTokens: finish.newTokens },
+          output,
+        },
       }),
     };
   }

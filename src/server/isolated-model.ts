@@ -2,7 +2,8 @@ import { fork } from 'node:child_process';
 import { abortError, type ErrorCode, IteraError, throwIfAborted } from '../core/errors.ts';
 import type { GenerationPiece, GenerationResult } from '../runtime/generation.ts';
 import type { Suggestion } from '../runtime/suggestion.ts';
-import type { ModelAnswer, ModelQuestion } from './model-process.ts';
+import type { ModelMessage, ModelQuestion } from './model-process.ts';
+import type { ProcessUsage } from './process-usage.ts';
 import type { ScoredText, ServedModel, ServedModelSettings } from './served-model.ts';
 
 /** A question whose answer is not complete. */
@@ -34,6 +35,7 @@ export async function startIsolatedModel(dir: string, settings: ServedModelSetti
   let lastId = 0;
   let complaint = '';
   let hasEnded = false;
+  let usage: ProcessUsage = { cpuS: 0, residentBytes: 0 };
   child.stderr?.on('data', (block: Buffer) => {
     complaint = (complaint + block.toString()).slice(-2000);
   });
@@ -55,7 +57,8 @@ export async function startIsolatedModel(dir: string, settings: ServedModelSetti
       resolve();
     });
   });
-  child.on('message', (answers: readonly ModelAnswer[]) => {
+  child.on('message', ({ answers, usage: said }: ModelMessage) => {
+    usage = said;
     for (const answer of answers) {
       // What was cancelled may still be answered.
       const call = calls.get(answer.id);
@@ -161,6 +164,7 @@ export async function startIsolatedModel(dir: string, settings: ServedModelSetti
     score: (text, { signal, ...options } = {}) => askOnce<ScoredText>({ ask: 'score', text, options }, signal),
     suggest: (prefix, { count, signal }) => askOnce<readonly Suggestion[]>({ ask: 'suggest', prefix, count }, signal),
     hasEnded: () => hasEnded,
+    usage: () => usage,
     release,
   };
 }

@@ -1,4 +1,5 @@
 import type { VariantName } from '../models/variants.ts';
+import type { ProcessUsage } from './process-usage.ts';
 import type { ServedModel } from './served-model.ts';
 
 /** A loaded model, for as long as a request needs it. */
@@ -15,6 +16,8 @@ export interface ModelPool {
   /** From now on only models of these folders stay loaded without a user; the others go when their last user does. */
   keepOnly(dirs: readonly string[]): void;
   list(): readonly { readonly dir: string; readonly variant: VariantName; readonly users: number }[];
+  /** What the processes of all models have used: processor time also of those that are gone, memory of those that are there. */
+  usage(): ProcessUsage;
   /** Frees all, whoever uses them. */
   close(): Promise<void>;
 }
@@ -39,9 +42,15 @@ export function createModelPool(
   const entries = new Map<string, Entry>();
   const freeing = new Set<Promise<void>>();
   let kept = new Set<string>();
+  let goneCpuS = 0;
+
+  function forget(key: string): void {
+    goneCpuS += entries.get(key)?.loaded?.usage().cpuS ?? 0;
+    entries.delete(key);
+  }
 
   function free(key: string, { model }: Entry): void {
-    entries.delete(key);
+    forget(key);
     const freed = model.then((loaded) => loaded.release()).catch(onFault);
     freeing.add(freed);
     void freed.finally(() => freeing.delete(freed));
@@ -55,8 +64,9 @@ export function createModelPool(
     async lease(dir, variant) {
       const key = `${variant}\0${dir}`;
       const known = entries.get(key);
-      const entry: Entry =
-        known && !known.loaded?.hasEnded() ? known : { dir, variant, model: load(dir, variant), users: 0 };
+      const isAlive = known && !known.loaded?.hasEnded();
+      if (known && !isAlive) forget(key);
+      const entry: Entry = isAlive ? known : { dir, variant, model: load(dir, variant), users: 0 };
       entries.set(key, entry);
       entry.users++;
       let hasEnded = false;
@@ -70,7 +80,7 @@ export function createModelPool(
         entry.loaded = await entry.model;
         return { model: entry.loaded, release };
       } catch (error) {
-        if (entries.get(key) === entry) entries.delete(key);
+        if (entries.get(key) === entry) forget(key);
         throw error;
       }
     },
@@ -79,6 +89,16 @@ export function createModelPool(
       for (const [key, entry] of entries) freeIfUnused(key, entry);
     },
     list: () => [...entries.values()].map(({ dir, variant, users }) => ({ dir, variant, users })),
+    usage() {
+      let [cpuS, residentBytes] = [goneCpuS, 0];
+      for (const { loaded } of entries.values()) {
+        if (!loaded) continue;
+        const used = loaded.usage();
+        cpuS += used.cpuS;
+        if (!loaded.hasEnded()) residentBytes += used.residentBytes;
+      }
+      return { cpuS, residentBytes };
+    },
     async close() {
       kept = new Set();
       for (const [key, entry] of entries) free(key, entry);

@@ -1,5 +1,6 @@
 import { IteraError } from '../core/errors.ts';
 import type { GenerateOptions, GenerationPiece } from '../runtime/generation.ts';
+import { type ProcessUsage, readUsage } from './process-usage.ts';
 import { loadServedModel, type ScoreOptions, type ServedModel, type ServedModelSettings } from './served-model.ts';
 
 /** What the process is asked; `load` comes first, and is answered as the call 0. */
@@ -19,6 +20,12 @@ export type ModelAnswer =
       readonly error: { readonly code: string; readonly message: string; readonly data: Record<string, unknown> };
     };
 
+/** Some answers, and what the process has used so far. */
+export interface ModelMessage {
+  readonly answers: readonly ModelAnswer[];
+  readonly usage: ProcessUsage;
+}
+
 // The program of the process: serves one model to whoever started it.
 let model: ServedModel | undefined;
 const calls = new Map<number, AbortController>();
@@ -31,7 +38,7 @@ function say(answer: ModelAnswer): void {
   setImmediate(() => {
     const answers = unsent;
     unsent = [];
-    if (process.connected) process.send?.(answers);
+    if (process.connected) process.send?.({ answers, usage: readUsage() } satisfies ModelMessage);
   });
 }
 

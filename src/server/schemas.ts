@@ -14,7 +14,26 @@ export const personSchema = Type.String({
 
 export const seedSchema = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 });
 
-export const energySchema = Type.Object({ status: Type.Literal('notMeasured'), reason: Type.String() });
+export const energySchema = Type.Union([
+  Type.Object({
+    status: Type.Literal('estimated'),
+    joules: Type.Number(),
+    interval: Type.Array(Type.Number(), { minItems: 2, maxItems: 2, description: 'Between these it lies.' }),
+    cpu_seconds: Type.Number({ description: 'Processor time of the request, of the server and the model together.' }),
+    method: Type.String(),
+  }),
+  Type.Object({ status: Type.Literal('notMeasured'), reason: Type.String() }),
+]);
+
+/** What says about an answer how it came about. */
+export const iteraSchema = Type.Object({
+  version: Type.String(),
+  variant: variantSchema,
+  tokens: Type.Optional(Type.Object({ prompt: Type.Integer() })),
+  time_to_first_token_ms: Type.Optional(Type.Number()),
+  total_ms: Type.Number(),
+  energy: energySchema,
+});
 
 /** `null` is what OpenAI's clients send for what is not given. */
 export const nullable = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));

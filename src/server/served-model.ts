@@ -12,6 +12,7 @@ import { logSumExp, mostLikely, type TokenLogProb } from '../runtime/sampling.ts
 import { createSession } from '../runtime/session.ts';
 import { createSessionEngine } from '../runtime/session-engine.ts';
 import { createSuggester, type Suggestion } from '../runtime/suggestion.ts';
+import type { ProcessUsage } from './process-usage.ts';
 
 /** How likely each token of a text is, after the end-of-text mark. */
 export interface ScoredText {
@@ -38,6 +39,8 @@ export interface ServedModel {
   suggest(prefix: string, options: SuggestCount): Promise<readonly Suggestion[]>;
   /** Whether it ended by itself, so that another must be loaded in its place. */
   hasEnded(): boolean;
+  /** What its own process has used, as last heard; nothing if it runs in this one. */
+  usage(): ProcessUsage;
   /** Frees it; what still goes on fails. */
   release(): Promise<void>;
 }
@@ -98,6 +101,7 @@ export async function createServedModel(
     },
     suggest: (prefix, options) => suggester.suggest(prefix, options),
     hasEnded: () => false,
+    usage: () => ({ cpuS: 0, residentBytes: 0 }),
     release() {
       released ??= session.release();
       return released;

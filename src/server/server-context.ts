@@ -7,9 +7,11 @@ import type {
   RawServerDefault,
 } from 'fastify';
 import type { AdaptationStore } from '../adaptation/store/store-records.ts';
+import type { Machine } from '../energy/cpu-power.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import type { AdaptationJobs } from './adaptation-jobs.ts';
 import type { Admission } from './admission.ts';
+import type { ComputeLedger } from './compute-ledger.ts';
 import { HttpError } from './http-error.ts';
 import type { ModelRouter } from './model-router.ts';
 import type { ServerMetrics } from './server-metrics.ts';
@@ -37,6 +39,9 @@ export interface ServerContext {
   readonly router: ModelRouter;
   readonly admission: Admission;
   readonly metrics: ServerMetrics;
+  readonly ledger: ComputeLedger;
+  /** Where it runs, for what is said of energy. */
+  readonly machine: Machine;
   /** Of the base model; all versions have the same. */
   readonly tokenizer: Tokenizer;
   readonly stored?: StoreContext;

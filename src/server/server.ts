@@ -6,18 +6,21 @@ import helmet from '@fastify/helmet';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastify from 'fastify';
 import { IteraError } from '../core/errors.ts';
+import { describeMachine } from '../energy/machine-file.ts';
 import { createModelTokenizer } from '../runtime/model.ts';
 import { guardRoutes } from './access.ts';
 import { createAdaptationJobs } from './adaptation-jobs.ts';
 import { createAdmission } from './admission.ts';
 import { openApiKeyRing } from './api-key-ring-file.ts';
 import type { ApiKey } from './api-keys-file.ts';
+import { createComputeLedger } from './compute-ledger.ts';
 import { errorBody, HttpError, toHttpError } from './http-error.ts';
 import { closeIdleConnections } from './idle-connections.ts';
 import { startIsolatedModel } from './isolated-model.ts';
 import { createModelPool } from './model-pool.ts';
 import { createModelRouter } from './model-router.ts';
 import { describeRoutes } from './openapi.ts';
+import { readUsage } from './process-usage.ts';
 import { limitRequests } from './rate-limit.ts';
 import { adaptationRoutes } from './routes/adaptations.ts';
 import { completionsRoute } from './routes/completions.ts';
@@ -25,6 +28,7 @@ import { feedbackRoute } from './routes/feedback.ts';
 import { healthRoutes } from './routes/health.ts';
 import { inferRoute } from './routes/infer.ts';
 import { metricsRoute } from './routes/metrics.ts';
+import { modelFilesRoute } from './routes/model-files.ts';
 import { modelsRoute } from './routes/models.ts';
 import { scoreRoute } from './routes/score.ts';
 import { suggestRoute } from './routes/suggest.ts';
@@ -34,6 +38,7 @@ import type { App, ServerContext } from './server-context.ts';
 import { createMetrics, type ServerMetrics } from './server-metrics.ts';
 import { resolveOptions, type ServerOptions, type ServerSettings } from './server-options.ts';
 import { checkTexts } from './text-check.ts';
+import { webPages } from './web-pages.ts';
 
 /** A server of one model. */
 export interface Server {
@@ -63,11 +68,13 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   const readKeys = await openKeys(settings, app);
   const load = settings.isolate ? startIsolatedModel : loadServedModel;
   const admission = createAdmission(settings);
-  const metrics = createMetrics(admission);
   const pool = createModelPool(
     (dir, wanted) => load(dir, { variant: wanted, threads, maxBatch: maxConcurrent }),
     (error) => app.log.error({ err: error }, 'a model could not be freed'),
   );
+  const metrics = createMetrics(admission, pool.usage);
+  const ledger = createComputeLedger(() => readUsage().cpuS + pool.usage().cpuS);
+  const machine = await describeMachine();
   const stop = new AbortController();
   setMaxListeners(0, stop.signal);
   const router = await createModelRouter(pool, {
@@ -87,7 +94,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
         })
       : undefined;
   const context: ServerContext = {
-    ...{ settings, router, admission, metrics, stopping: stop.signal },
+    ...{ settings, router, admission, metrics, ledger, machine, stopping: stop.signal },
     tokenizer: createModelTokenizer(settings.folder),
     ...(store && versionsDir !== undefined && jobs && { stored: { store, versionsDir, jobs } }),
   };
@@ -95,7 +102,8 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   for (const add of [inferRoute, completionsRoute, suggestRoute, scoreRoute, modelsRoute, feedbackRoute]) {
     add(app, context);
   }
-  for (const add of [adaptationRoutes, versionRoutes, healthRoutes, metricsRoute]) add(app, context);
+  for (const add of [adaptationRoutes, versionRoutes, healthRoutes, metricsRoute, modelFilesRoute]) add(app, context);
+  await webPages(app, context);
   await app.ready();
 
   const poll = store && setInterval(() => void refresh(), settings.pollMs).unref();

@@ -1,8 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { VariantName } from '../models/variants.ts';
+import type { ComputeAccount } from './compute-ledger.ts';
 import { badRequest, HttpError } from './http-error.ts';
 import type { RoutedLease } from './model-router.ts';
+import { type Energy, requestEnergy } from './request-energy.ts';
 import type { ServedModel } from './served-model.ts';
 import type { ServerContext } from './server-context.ts';
 
@@ -18,6 +20,8 @@ export interface Task {
   /** Milliseconds from the request to its first token; to now if there was none. */
   firstTokenMs(): number;
   totalMs(): number;
+  /** What it took so far. */
+  energy(): Energy;
   /** What to answer: the reason of the signal, if that is why something failed. */
   explain(error: unknown): unknown;
   /** Gives turn and model back; calling it twice does nothing. */
@@ -72,12 +76,15 @@ export async function openTask(
   stopping.addEventListener('abort', onStop);
 
   let leave: (() => void) | undefined;
+  let account: ComputeAccount | undefined;
   let lease: RoutedLease | undefined;
   let hasEnded = false;
   const end = (): void => {
-    hasEnded = true;
     clearTimeout(timer);
     stopping.removeEventListener('abort', onStop);
+    if (account && !hasEnded) metrics.sawTask((performance.now() - started) / 1000);
+    hasEnded = true;
+    account?.close();
     leave?.();
     lease?.release();
   };
@@ -86,6 +93,7 @@ export async function openTask(
     leave = await admission.acquire(weight, signal);
     metrics.sawQueue((performance.now() - started) / 1000);
     lease = await router.use(person, variant);
+    account = context.ledger.open(weight);
     signal.throwIfAborted();
   } catch (error) {
     end();
@@ -102,6 +110,7 @@ export async function openTask(
     },
     firstTokenMs: () => firstMs ?? performance.now() - started,
     totalMs: () => performance.now() - started,
+    energy: () => requestEnergy(context, account?.seconds() ?? 0),
     explain,
     end,
   };
@@ -124,9 +133,3 @@ export function checkNewTokens({ settings }: ServerContext, count: number, param
   if (count <= settings.maxNewTokens) return count;
   throw badRequest(`Expected at most ${settings.maxNewTokens} new tokens, got ${count}.`, param);
 }
-
-/** Nothing measures it yet, and a number without a measurement would be a guess. */
-export const energyNotMeasured = {
-  status: 'notMeasured',
-  reason: 'The server does not measure the energy of requests yet.',
-} as const;

@@ -36,6 +36,20 @@ export interface NewInference {
   readonly outputTokens?: number;
 }
 
+/** All feedback, counted. */
+export interface FeedbackSummary {
+  readonly total: number;
+  /** With a bad judgement. */
+  readonly negative: number;
+  readonly corrections: number;
+  /** How much feedback has each rating that was given. */
+  readonly ratings: Readonly<Record<string, number>>;
+  /** By version of the model, those with most feedback first; without a name: what named no version. */
+  readonly versions: readonly { readonly version?: string; readonly total: number; readonly negative: number }[];
+  /** The last pieces, newest first. */
+  readonly recent: readonly StoredFeedback[];
+}
+
 /** Feedback to be listed or deleted. Given parts are all required; without any, all feedback is meant. */
 export interface FeedbackFilter {
   readonly ids?: readonly string[];
@@ -165,6 +179,8 @@ export interface AdaptationStore {
   addFeedback(items: readonly NewFeedback[]): Promise<{ readonly ids: readonly string[]; readonly duplicates: number }>;
   /** In the order in which it came. */
   listFeedback(filter?: FeedbackFilter): Promise<readonly StoredFeedback[]>;
+  /** Counts all feedback, and shows the last pieces of it, `recent` at most. */
+  summarizeFeedback(recent: number): Promise<FeedbackSummary>;
   /** Deletes feedback, and of a whole client also its inferences; the audit log keeps ids and a count, no content. */
   deleteFeedback(filter: FeedbackFilter): Promise<number>;
   /** Feedback with a bad judgement since the last run that was not skipped or failed started. */

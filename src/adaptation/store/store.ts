@@ -1,6 +1,7 @@
 import { IteraError, throwIfAborted } from '../../core/errors.ts';
 import { createSession, readAudit, readStoreId, verifyAudit } from './audit-log.ts';
 import { changeDeployment, readDeployment } from './deployment-row.ts';
+import { summarizeFeedback } from './feedback-summary.ts';
 import { addFeedback, countNewNegative, deleteFeedback, listFeedback, readLiveJudgements } from './feedback-table.ts';
 import { recordInference } from './inference-table.ts';
 import { endRun, failCrashedRuns, listRuns, startRun, touchRun } from './run-table.ts';
@@ -57,6 +58,7 @@ export function createStore(database: StoreDatabase): AdaptationStore {
     recordInference: whileOpen(recordInference),
     addFeedback: whileOpen(addFeedback),
     listFeedback: whileOpen(listFeedback),
+    summarizeFeedback: whileOpen(summarizeFeedback),
     deleteFeedback: whileOpen(deleteFeedback),
     countNewNegative: whileOpen(countNewNegative),
     liveJudgements: whileOpen(readLiveJudgements),

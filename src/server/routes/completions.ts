@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { type Static, Type } from 'typebox';
+import type { FastifyBaseLogger } from 'fastify';
+import { type Static, type TSchema, Type } from 'typebox';
 import { isCompressed, type VariantName } from '../../models/variants.ts';
 import { type CompletionPart, type CompletionSpec, completeText } from '../completion-choices.ts';
 import { mergeGenerators, sendEvents } from '../event-stream.ts';
 import { badRequest, HttpError } from '../http-error.ts';
-import { errorAnswers, nullable, omitNull, seedSchema } from '../schemas.ts';
+import { recordInference } from '../record-inference.ts';
+import { errorAnswers, iteraSchema, nullable, omitNull, seedSchema } from '../schemas.ts';
 import type { App, ServerContext } from '../server-context.ts';
-import { checkNewTokens, checkPrompt, energyNotMeasured, openTask, type Task } from '../task.ts';
+import { checkNewTokens, checkPrompt, openTask, type Task } from '../task.ts';
 import { joinListings } from '../token-listing.ts';
 
 const penalty = Type.Number({ minimum: -2, maximum: 2 });
@@ -45,6 +47,55 @@ const bodySchema = Type.Object(
 
 type Body = Static<typeof bodySchema>;
 
+const orNull = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
+
+const choiceSchema = Type.Object({
+  index: Type.Integer(),
+  text: Type.String(),
+  logprobs: orNull(
+    Type.Object({
+      tokens: Type.Array(Type.String()),
+      token_logprobs: Type.Array(Type.Number()),
+      top_logprobs: Type.Array(Type.Record(Type.String(), Type.Number())),
+      text_offset: Type.Array(Type.Integer()),
+    }),
+  ),
+  finish_reason: orNull(
+    Type.Enum(['stop', 'length'], { description: 'In a stream null but on the last event of a text.' }),
+  ),
+  inference_id: Type.Optional(
+    orNull(Type.String({ description: 'What feedback names; null if the text was not recorded.' })),
+  ),
+});
+
+const answerSchema = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('text_completion'),
+  created: Type.Integer(),
+  model: Type.String(),
+  choices: Type.Array(choiceSchema),
+  usage: Type.Optional(
+    orNull(
+      Type.Object({
+        prompt_tokens: Type.Integer(),
+        completion_tokens: Type.Integer(),
+        total_tokens: Type.Integer(),
+      }),
+    ),
+  ),
+  itera: Type.Optional(iteraSchema),
+});
+
+const answers = {
+  description: 'Whole, or with stream: true as events.',
+  content: {
+    'application/json': { schema: answerSchema },
+    'text/event-stream': {
+      schema: Type.String({ description: 'Events of the same form as the whole answer, then [DONE].' }),
+    },
+  },
+};
+
 /** `POST /v1/completions`, as OpenAI's. */
 export function completionsRoute(app: App, context: ServerContext): void {
   app.post(
@@ -54,7 +105,7 @@ export function completionsRoute(app: App, context: ServerContext): void {
         summary: "Continue texts, as OpenAI's completions; with stream: true as server-sent events",
         tags: ['generation'],
         body: bodySchema,
-        response: { 200: Type.Unknown(), ...errorAnswers(400, 404, 429, 503, 504) },
+        response: { 200: answers, ...errorAnswers(400, 404, 429, 503, 504) },
       },
       config: { right: 'infer' },
     },
@@ -67,10 +118,11 @@ export function completionsRoute(app: App, context: ServerContext): void {
       const task = await openTask(context, request, reply, { variant, person, weight: specs.length });
       const answer = createAnswer(context, task, body, promptTokens);
       context.metrics.sawTokens('prompt', promptTokens);
-      const parts = mergeGenerators(specs.map((spec) => completeText(task, context.tokenizer, spec)));
+      const texts = mergeGenerators(specs.map((spec) => completeText(task, context.tokenizer, spec)));
+      const parts = recordTexts(context, task, specs, person, texts, request.log);
       if (stream) return sendEvents(request, reply, task, answer.events(parts, specs.length));
       try {
-        const all: CompletionPart[] = [];
+        const all: RecordedPart[] = [];
         for await (const part of parts) all.push(part);
         return answer.whole(all, specs.length);
       } catch (error) {
@@ -118,12 +170,37 @@ function readSpecs(context: ServerContext, body: GivenBody) {
   return { specs, promptTokens };
 }
 
+/** A part that, if it is its text's last, may name the record of it. */
+type RecordedPart = CompletionPart & { readonly inferenceId?: string | null };
+
+/** Keeps each text when its last part comes. */
+async function* recordTexts(
+  context: ServerContext,
+  { version, variant }: Task,
+  specs: readonly CompletionSpec[],
+  client: string | undefined,
+  parts: AsyncIterable<CompletionPart>,
+  log: FastifyBaseLogger,
+): AsyncGenerator<RecordedPart, void, undefined> {
+  for await (const part of parts) {
+    const { finish, index } = part;
+    const prompt = specs[index]?.prompt;
+    if (!finish || finish.newTokens === 0 || prompt === undefined) {
+      yield part;
+      continue;
+    }
+    const { output, newTokens: outputTokens } = finish;
+    const inference = { prompt, output, version, variant, outputTokens, ...(client !== undefined && { client }) };
+    yield { ...part, inferenceId: await recordInference(context, inference, log) };
+  }
+}
+
 /** The answer's form, which is the same whole or as events. */
 function createAnswer(context: ServerContext, task: Task, body: GivenBody, promptTokens: number) {
   const { settings, metrics } = context;
   const head = {
     id: `cmpl-${randomUUID()}`,
-    object: 'text_completion',
+    object: 'text_completion' as const,
     created: Math.floor(Date.now() / 1000),
     model: body.model ?? settings.name,
   };
@@ -132,10 +209,10 @@ function createAnswer(context: ServerContext, task: Task, body: GivenBody, promp
   });
   const itera = () => ({
     ...{ version: task.version, variant: task.variant },
-    ...{ time_to_first_token_ms: task.firstTokenMs(), total_ms: task.totalMs(), energy: energyNotMeasured },
+    ...{ time_to_first_token_ms: task.firstTokenMs(), total_ms: task.totalMs(), energy: task.energy() },
   });
   return {
-    whole(parts: readonly CompletionPart[], count: number) {
+    whole(parts: readonly RecordedPart[], count: number) {
       const choices = Array.from({ length: count }, (_, index) => {
         const own = parts.filter((part) => part.index === index);
         const listings = own.flatMap(({ logprobs }) => logprobs ?? []);
@@ -143,17 +220,21 @@ function createAnswer(context: ServerContext, task: Task, body: GivenBody, promp
           ...{ index, text: own.map(({ text }) => text).join('') },
           logprobs: body.logprobs === undefined ? null : joinListings(listings),
           finish_reason: own.at(-1)?.finish?.reason ?? 'stop',
+          inference_id: own.at(-1)?.inferenceId ?? null,
         };
       });
       const newTokens = parts.reduce((sum, { finish }) => sum + (finish?.newTokens ?? 0), 0);
       metrics.sawTokens('output', newTokens);
       return { ...head, choices, usage: usage(newTokens), itera: itera() };
     },
-    async *events(parts: AsyncIterable<CompletionPart>, count: number): AsyncGenerator<object, void, undefined> {
+    async *events(parts: AsyncIterable<RecordedPart>, count: number): AsyncGenerator<object, void, undefined> {
       const includesUsage = body.stream_options?.include_usage ?? false;
       let [left, newTokens] = [count, 0];
-      for await (const { index, text, logprobs = null, finish } of parts) {
-        const choice = { index, text, logprobs, finish_reason: finish?.reason ?? null };
+      for await (const { index, text, logprobs = null, finish, inferenceId } of parts) {
+        const choice = {
+          ...{ index, text, logprobs, finish_reason: finish?.reason ?? null },
+          ...(finish && { inference_id: inferenceId ?? null }),
+        };
         if (finish) {
           left--;
           newTokens += finish.newTokens;

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import type { NewFeedback } from '../../adaptation/store/store-records.ts';
+import type { NewFeedback, StoredFeedback } from '../../adaptation/store/store-records.ts';
 import { badRequest } from '../http-error.ts';
 import { errorAnswers, personSchema } from '../schemas.ts';
 import { type App, requireStore, type ServerContext } from '../server-context.ts';
@@ -32,7 +32,33 @@ const answerSchema = Type.Object({
   duplicate: Type.Boolean(),
 });
 
-/** `POST /feedback`: keeps what someone says of an output. */
+const counts = { total: Type.Integer(), negative: Type.Integer() };
+
+const summarySchema = Type.Object({
+  ...counts,
+  corrections: Type.Integer(),
+  ratings: Type.Record(Type.String(), Type.Integer(), { description: 'How much feedback has each rating.' }),
+  versions: Type.Array(Type.Object({ version: Type.Optional(Type.String()), ...counts })),
+  recent: Type.Array(
+    Type.Object({
+      id: Type.String(),
+      created_at: Type.String(),
+      prompt: Type.String(),
+      output: Type.Optional(Type.String()),
+      user_rating: Type.Optional(Type.Integer()),
+      correctness: Type.Optional(Type.Boolean()),
+      correction: Type.Optional(Type.String()),
+      comments: Type.Optional(Type.String()),
+      client: Type.Optional(Type.String()),
+      version: Type.Optional(Type.String()),
+    }),
+    { description: 'The last 20 pieces, newest first.' },
+  ),
+});
+
+const shown = 20;
+
+/** `POST /feedback`: keeps what someone says of an output. `GET /v1/feedback`: what was said. */
 export function feedbackRoute(app: App, context: ServerContext): void {
   app.post(
     '/feedback',
@@ -66,4 +92,36 @@ export function feedbackRoute(app: App, context: ServerContext): void {
       return { id: ids[0] ?? null, duplicate: duplicates > 0 };
     },
   );
+  app.get(
+    '/v1/feedback',
+    {
+      schema: {
+        summary: 'How much feedback there is, what it says, and the last of it',
+        tags: ['feedback'],
+        response: { 200: summarySchema, ...errorAnswers(429, 503) },
+      },
+      config: { right: 'admin' },
+    },
+    async () => {
+      const { recent, versions, ratings, ...rest } = await requireStore(context).store.summarizeFeedback(shown);
+      return { ...rest, ratings: { ...ratings }, versions: [...versions], recent: recent.map(showFeedback) };
+    },
+  );
+}
+
+function showFeedback({
+  id,
+  createdAt,
+  prompt,
+  output,
+  rating,
+  correct,
+  correction,
+  comment,
+  ...rest
+}: StoredFeedback) {
+  const { client, version } = rest;
+  const given = { output, user_rating: rating, correctness: correct, correction, comments: comment, client, version };
+  const parts = Object.entries(given).filter(([, part]) => part !== undefined);
+  return { id, created_at: createdAt, prompt, ...Object.fromEntries(parts) };
 }

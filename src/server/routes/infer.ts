@@ -1,15 +1,17 @@
-import type { FastifyBaseLogger } from 'fastify';
 import { Type } from 'typebox';
 import type { GenerationResult } from '../../runtime/generation.ts';
+import { recordInference } from '../record-inference.ts';
 import { energySchema, errorAnswers, personSchema, seedSchema, variantSchema } from '../schemas.ts';
 import type { App, ServerContext } from '../server-context.ts';
-import { checkNewTokens, checkPrompt, energyNotMeasured, openTask, type Task } from '../task.ts';
+import { checkNewTokens, checkPrompt, openTask, type Task } from '../task.ts';
 
 const bodySchema = Type.Object(
   {
     input_text: Type.String({ description: 'The text to continue.' }),
     max_length: Type.Optional(Type.Integer({ minimum: 1, description: 'Tokens at most. Default 128.' })),
     temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 100, description: 'Default 1.' })),
+    top_p: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+    stop: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 1000 }), { maxItems: 4 })),
     top_k: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
     model_variant: Type.Optional(variantSchema),
     client: Type.Optional(personSchema),
@@ -49,28 +51,38 @@ export function inferRoute(app: App, context: ServerContext): void {
     },
     async (request, reply) => {
       const { input_text: prompt, max_length: maxNewTokens = 128, temperature, top_k: topK, seed } = request.body;
-      const { client, model_variant: variant } = request.body;
+      const { client, stop, top_p: topP, model_variant: variant } = request.body;
       checkPrompt(context, prompt, 'input_text');
       checkNewTokens(context, maxNewTokens, 'max_length');
       const task = await openTask(context, request, reply, { variant, person: client });
       try {
         const { signal } = task;
-        const options = { maxNewTokens, temperature, topK, seed, signal };
+        const options = { maxNewTokens, temperature, topK, topP, stop, seed, signal };
         const { text, finish } = await collect(task, prompt, options);
         metrics.sawTokens('prompt', finish.promptTokens);
         metrics.sawTokens('output', finish.newTokens);
         const [firstMs, totalMs] = [task.firstTokenMs(), task.totalMs()];
+        const { version } = task;
+        const { promptTokens, newTokens: outputTokens } = finish;
+        const inferenceId = await recordInference(
+          context,
+          {
+            ...{ prompt, output: text, version, variant: task.variant, promptTokens, outputTokens },
+            ...(client !== undefined && { client }),
+          },
+          request.log,
+        );
         return {
           output_text: text,
-          inference_id: await record(context, task, prompt, text, finish, client, request.log),
+          inference_id: inferenceId,
           model: settings.name,
-          model_version: task.version,
+          model_version: version,
           model_variant: task.variant,
-          tokens: { prompt: finish.promptTokens, output: finish.newTokens },
+          tokens: { prompt: promptTokens, output: outputTokens },
           time_to_first_token_ms: firstMs,
           total_ms: totalMs,
           finish_reason: finish.finishReason === 'length' ? ('length' as const) : ('stop' as const),
-          energy: energyNotMeasured,
+          energy: task.energy(),
         };
       } catch (error) {
         throw task.explain(error);
@@ -93,22 +105,4 @@ async function collect(
     task.sawToken();
     text += next.value.text;
   }
-}
-
-/** Its id; null without a store, or if the store cannot keep it: the answer is worth more than its record. */
-async function record(
-  { stored, settings }: ServerContext,
-  { version, variant }: Task,
-  prompt: string,
-  output: string,
-  { promptTokens, newTokens: outputTokens }: GenerationResult,
-  client: string | undefined,
-  log: FastifyBaseLogger,
-): Promise<string | null> {
-  if (!stored || !settings.recordInferences) return null;
-  const inference = { prompt, output, version, variant, promptTokens, outputTokens };
-  return stored.store.recordInference({ ...inference, ...(client !== undefined && { client }) }).catch((error) => {
-    log.warn({ err: error }, 'the inference could not be recorded');
-    return null;
-  });
 }

@@ -1,6 +1,7 @@
 import { Type } from 'typebox';
 import { errorAnswers } from '../schemas.ts';
 import type { App, ServerContext } from '../server-context.ts';
+import { summarySchema } from '../server-metrics.ts';
 
 /** `GET /metrics`: Prometheus's text format, or JSON for whoever accepts only that. */
 export function metricsRoute(app: App, { metrics }: ServerContext): void {
@@ -10,7 +11,16 @@ export function metricsRoute(app: App, { metrics }: ServerContext): void {
       schema: {
         summary: "Counters and histograms; as JSON with 'Accept: application/json'",
         tags: ['operation'],
-        response: { 200: Type.Unknown(), ...errorAnswers(401) },
+        response: {
+          200: {
+            description: 'By what the request accepts.',
+            content: {
+              'text/plain': { schema: Type.String({ description: "Prometheus's text format." }) },
+              'application/json': { schema: summarySchema },
+            },
+          },
+          ...errorAnswers(401),
+        },
       },
       config: { right: 'any', rateLimit: false },
     },

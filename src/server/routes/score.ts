@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
-import { errorAnswers, personSchema, variantSchema } from '../schemas.ts';
+import { errorAnswers, iteraSchema, personSchema, variantSchema } from '../schemas.ts';
 import type { App, ServerContext } from '../server-context.ts';
-import { checkPrompt, energyNotMeasured, openTask } from '../task.ts';
+import { checkPrompt, openTask } from '../task.ts';
 import { tokenText } from '../token-listing.ts';
 
 const bodySchema = Type.Object(
@@ -29,7 +29,7 @@ export function scoreRoute(app: App, context: ServerContext): void {
             total_logprob: Type.Number(),
             bits_per_byte: Type.Number(),
             model: Type.String(),
-            itera: Type.Unknown(),
+            itera: iteraSchema,
           }),
           ...errorAnswers(400, 404, 429, 503, 504),
         },
@@ -52,7 +52,7 @@ export function scoreRoute(app: App, context: ServerContext): void {
           model: context.settings.name,
           itera: {
             ...{ version: task.version, variant: task.variant, tokens: { prompt: tokens } },
-            ...{ total_ms: task.totalMs(), energy: energyNotMeasured },
+            ...{ total_ms: task.totalMs(), energy: task.energy() },
           },
         };
       } catch (error) {

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
-import { errorAnswers, personSchema, variantSchema } from '../schemas.ts';
+import { errorAnswers, iteraSchema, personSchema, variantSchema } from '../schemas.ts';
 import type { App, ServerContext } from '../server-context.ts';
-import { checkPrompt, energyNotMeasured, openTask } from '../task.ts';
+import { checkPrompt, openTask } from '../task.ts';
 
 const bodySchema = Type.Object(
   {
@@ -26,7 +26,7 @@ export function suggestRoute(app: App, context: ServerContext): void {
           200: Type.Object({
             suggestions: Type.Array(Type.Object({ text: Type.String(), probability: Type.Number() })),
             model: Type.String(),
-            itera: Type.Unknown(),
+            itera: iteraSchema,
           }),
           ...errorAnswers(400, 404, 429, 503, 504),
         },
@@ -45,7 +45,7 @@ export function suggestRoute(app: App, context: ServerContext): void {
           model: context.settings.name,
           itera: {
             ...{ version: task.version, variant: task.variant, tokens: { prompt: tokens } },
-            ...{ total_ms: task.totalMs(), energy: energyNotMeasured },
+            ...{ total_ms: task.totalMs(), energy: task.energy() },
           },
         };
       } catch (error) {

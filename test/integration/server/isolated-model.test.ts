@@ -32,6 +32,9 @@ describe('a model in a process of its own', () => {
     expect(await all(there.generate('The dog', options))).toEqual(await all(here.generate('The dog', options)));
     expect(await there.score('The dog sat.')).toEqual(await here.score('The dog sat.'));
     expect(await there.suggest('The do', { count: 2 })).toEqual(await here.suggest('The do', { count: 2 }));
+    const { cpuS, residentBytes } = pool.usage();
+    expect(cpuS).toBeGreaterThan(0.01);
+    expect(residentBytes).toBeGreaterThan(20e6);
     await expect(there.score('\ud800')).rejects.toMatchObject({ code: 'TEXT_INVALID_UTF8' });
 
     const controller = new AbortController();
@@ -50,6 +53,8 @@ describe('a model in a process of its own', () => {
     const again = await pool.lease(folder.dir, 'fp32');
     expect(again.model).not.toBe(there);
     expect(await again.model.score('The dog sat.')).toEqual(await here.score('The dog sat.'));
+    // The time of the one that is gone still counts.
+    expect(pool.usage().cpuS).toBeGreaterThan(cpuS);
     again.release();
     await Promise.all([pool.close(), here.release()]);
     expect(faults).toEqual([]);

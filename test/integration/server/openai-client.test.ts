@@ -17,9 +17,14 @@ const base = { model, prompt, max_tokens: 12, seed: 1 };
 
 describe("OpenAI's client", () => {
   it('lists the models', async () => {
-    const ids: string[] = [];
-    for await (const { id } of client.models.list()) ids.push(id);
-    expect(ids).toEqual([model, `${model}:fp32`]);
+    const { data } = await client.models.list();
+    expect(data.map(({ id }) => id)).toEqual([model, `${model}:fp32`]);
+    expect(data[1]).toMatchObject({
+      itera: {
+        ...{ version: model, variant: 'fp32', bytes: expect.any(Number) },
+        measurements: expect.arrayContaining([expect.objectContaining({ metric: 'bits_per_byte' })]),
+      },
+    });
   });
 
   it('gets a completion with usage, the same for the same seed', async () => {

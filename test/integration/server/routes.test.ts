@@ -11,16 +11,22 @@ afterAll(() => server.close());
 const prompt = 'Once upon a time';
 
 describe('POST /infer', () => {
-  it('continues a text and says by what, how long it took, and that energy is not measured', async () => {
+  it('continues a text and says by what, how long it took and what energy that may have been', async () => {
     const { status, body } = await post(server, '/infer', { input_text: prompt, max_length: 8, seed: 1 });
     expect(status).toBe(200);
     expect(body).toMatchObject({
       ...{ inference_id: null, model: 'itera-lite-micro', model_version: 'itera-lite-micro', model_variant: 'fp32' },
-      ...{ tokens: { prompt: 5, output: 8 }, finish_reason: 'length', energy: { status: 'notMeasured' } },
+      ...{ tokens: { prompt: 5, output: 8 }, finish_reason: 'length', energy: { status: 'estimated' } },
     });
     expect(body.output_text.length).toBeGreaterThan(8);
     expect(body.time_to_first_token_ms).toBeGreaterThan(0);
     expect(body.total_ms).toBeGreaterThan(body.time_to_first_token_ms);
+    const { joules, interval, cpu_seconds: cpuS, method } = body.energy;
+    expect(cpuS).toBeGreaterThan(0);
+    expect(joules).toBeGreaterThan(interval[0]);
+    expect(joules).toBeLessThan(interval[1]);
+    expect(interval[0]).toBeGreaterThan(0);
+    expect(method).toMatch(/^estimated, not measured: .* shared evenly/);
     const again = await post(server, '/infer', { input_text: prompt, max_length: 8, seed: 1 });
     expect(again.body.output_text).toBe(body.output_text);
   });
@@ -85,6 +91,7 @@ describe('without a store', () => {
     ['POST', '/feedback', { prompt: 'a', output: 'b', user_rating: 1 }],
     ['POST', '/adapt', {}],
     ['GET', '/v1/adaptations'],
+    ['GET', '/v1/feedback'],
     ['GET', '/v1/versions'],
     ['POST', '/v1/versions/v1/promote', {}],
     ['POST', '/v1/rollback', {}],
@@ -118,6 +125,11 @@ describe('operation', () => {
     expect(json.error_rate).toBeGreaterThan(0);
     for (const name of ['average_latency_ms', 'memory_mb', 'uptime_s']) expect(json[name]).toBeGreaterThan(0);
     expect(json.active_generations).toBe(0);
+    const { count, p50, p95, p99 } = json.latency_ms;
+    expect(count).toBeGreaterThan(1);
+    expect([p50, p95, p99]).toEqual([p50, p95, p99].toSorted((a, b) => a - b));
+    expect(json.time_to_first_token_ms.p50).toBeGreaterThan(0);
+    expect(json.queue_ms.p50).toBeLessThan(p50);
   });
 
   it('keeps a sane request id and replaces another', async () => {
@@ -138,7 +150,7 @@ describe('operation', () => {
     expect(document.openapi).toBe('3.1.0');
     const routes = ['/infer', '/feedback', '/adapt', '/v1/adaptations', '/v1/adaptations/{id}', '/v1/versions'];
     const more = ['/v1/versions/{id}/promote', '/v1/rollback', '/v1/completions', '/v1/models', '/v1/suggest'];
-    const rest = ['/v1/score', '/health', '/ready', '/metrics'];
+    const rest = ['/v1/score', '/v1/feedback', '/v1/model-files/{*}', '/health', '/ready', '/metrics'];
     expect(Object.keys(document.paths).sort()).toEqual([...routes, ...more, ...rest].sort());
     const page = await get(server, '/docs/');
     expect(page.status).toBe(200);

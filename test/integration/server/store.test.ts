@@ -46,9 +46,40 @@ describe('a store without versions', () => {
     expect((await post(server, '/feedback', judged)).body).toEqual({ id: null, duplicate: true });
     const whole = { prompt: 'The dog', output: ' ran.', correctness: false, correction: ' sat.', client: 'bob' };
     expect((await post(server, '/feedback', whole)).status).toBe(200);
+    const { recent, ...summary } = await json('/v1/feedback');
+    expect(summary).toEqual({
+      ...{ total: 2, negative: 2, corrections: 1, ratings: { 2: 1 } },
+      versions: expect.arrayContaining([
+        { version: 'v1', total: 1, negative: 1 },
+        { total: 1, negative: 1 },
+      ]),
+    });
+    expect(recent).toMatchObject([
+      { prompt: 'The dog', correctness: false },
+      { id: given.body.id, user_rating: 2 },
+    ]);
     expect(await json('/v1/versions')).toEqual({ data: [], deployment: null, serving: { promoted: 'v1' } });
     expect((await post(server, '/v1/rollback', {})).status).toBe(404);
     expect(await json('/ready')).toMatchObject({ status: 'ready', store: 'reachable' });
+  });
+
+  it('keeps completions too, each text by its own id, without the prompt that it echoes', async () => {
+    await start();
+    const body = { prompt: ['The dog', 'The cat'], max_tokens: 6, seed: 1, echo: true, user: 'anna' };
+    const { choices } = (await post(server, '/v1/completions', body)).body;
+    for (const { inference_id: id, text } of choices) {
+      const { status } = await post(server, '/feedback', { feedback_id: id, correctness: true });
+      expect(status).toBe(200);
+      const item = (await toy.store.listFeedback()).at(-1);
+      expect(`${item?.prompt}${item?.output}`).toBe(text);
+      expect(item).toMatchObject({ client: 'anna', version: 'v1' });
+    }
+    const payload = { prompt: 'The dog', max_tokens: 6, stream: true };
+    const stream = await server.app.inject({ method: 'POST', url: '/v1/completions', payload });
+    const events = stream.body.split('\n\n').filter((line) => line.startsWith('data: {'));
+    const ids = events.map((line) => JSON.parse(line.slice(6)).choices[0].inference_id);
+    expect(ids.slice(0, -1).every((id) => id === undefined)).toBe(true);
+    expect((await post(server, '/feedback', { feedback_id: ids.at(-1), user_rating: 5 })).status).toBe(200);
   });
 
   it('refuses feedback that says nothing, or of nothing', async () => {

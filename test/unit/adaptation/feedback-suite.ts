@@ -54,6 +54,28 @@ export function describeFeedback(suite: SuiteStore): void {
       expect(await suite.store.addFeedback([])).toEqual({ ids: [], duplicates: 0 });
     });
 
+    it('is counted by what it says, and the last of it shown', async () => {
+      const before = await suite.store.summarizeFeedback(0);
+      const item = { prompt: 'p', output: 'o', client: 'counted', version: 'v70' };
+      await suite.store.addFeedback([
+        { ...item, rating: 1 },
+        { ...item, rating: 3, correction: 'better' },
+        { ...item, correct: true, correction: 'o' },
+        { ...item, rating: 5, correct: false },
+      ]);
+      const { recent, ratings, versions, ...after } = await suite.store.summarizeFeedback(2);
+      expect(after).toEqual({
+        total: before.total + 4,
+        negative: before.negative + 2,
+        corrections: before.corrections + 2,
+      });
+      const more = [1, 2, 3, 4, 5].map((rating) => (ratings[rating] ?? 0) - (before.ratings[rating] ?? 0));
+      expect(more).toEqual([1, 0, 1, 0, 1]);
+      expect(versions).toContainEqual({ version: 'v70', total: 4, negative: 2 });
+      expect(recent).toMatchObject([{ rating: 5 }, { correct: true, correction: 'o' }]);
+      expect(before.recent).toEqual([]);
+    });
+
     it('is kept all or nothing, many thousands at once', async () => {
       const items = Array.from({ length: 2500 }, (_, index) => ({
         ...{ prompt: `${index}`, output: 'o', correct: true, client: 'many' },

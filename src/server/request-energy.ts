@@ -1,0 +1,30 @@
+import type { Static } from 'typebox';
+import { estimateCpuEnergy } from '../energy/estimate.ts';
+import type { energySchema } from './schemas.ts';
+import type { ServerContext } from './server-context.ts';
+
+export type Energy = Static<typeof energySchema>;
+
+const sharing =
+  'processor time of the server and the model is shared evenly among the texts that grow at the same time';
+
+/**
+ * Estimates what a request drew over the idle level.
+ *
+ * @param cpuSeconds - Its share of the processor time, see `createComputeLedger`.
+ */
+export function requestEnergy(
+  { machine, stored }: Pick<ServerContext, 'machine' | 'stored'>,
+  cpuSeconds: number,
+): Energy {
+  if (stored?.jobs.isRunning) {
+    const reason = 'An adaptation run computes in the same process, so that nobody can say what the request used.';
+    return { status: 'notMeasured', reason };
+  }
+  const { joules, interval, method } = estimateCpuEnergy(cpuSeconds, machine);
+  const [low, high] = interval;
+  return {
+    ...{ status: 'estimated', joules, interval: [low, high], cpu_seconds: cpuSeconds },
+    method: `${method} Here ${sharing}.`,
+  };
+}
