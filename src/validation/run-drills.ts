@@ -1,8 +1,7 @@
 import { runDrill } from '../adaptation/drill.ts';
 import type { Scenario } from '../adaptation/scenarios.ts';
-import type { MeasurementRecord } from '../core/measurement.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
-import type { Sample } from '../report/report.ts';
+import type { Stage } from './stages.ts';
 
 export interface DrillRunOptions {
   /** Default: none. */
@@ -11,8 +10,6 @@ export interface DrillRunOptions {
   readonly seed: number;
   readonly threads: number;
   readonly signal?: AbortSignal;
-  /** What is being done, in words, and its place among all stages. */
-  readonly onStage?: (stage: string, index: number, total: number) => void;
 }
 
 /** Few texts and steps: `adapt` is a command of its own. */
@@ -24,37 +21,20 @@ const drillSize = {
   steps: 40,
 } as const;
 
-/**
- * Adapts a model to each of some scenarios, in stores of their own; see {@link runDrill}.
- *
- * @param total - Stages of the whole job, of which the drills are the last.
- * @throws {@link IteraError} what {@link runDrill} throws.
- */
-export async function runDrills(
+/** A stage for each of some scenarios, which adapts a model to it in a store of its own; see {@link runDrill}. */
+export function drillStages(
   folder: ModelFolder,
   name: string,
-  { drills = [], version, seed, threads, signal, onStage }: DrillRunOptions,
-  total: number,
-): Promise<DrillResults> {
-  const results: DrillResults = { records: [], samples: [], findings: [], failures: [] };
-  for (const [index, scenario] of drills.entries()) {
-    const done = total - drills.length + index;
-    const drill = await runDrill(folder, name, scenario, {
-      ...{ ...drillSize, version, seed, threads },
-      ...(signal && { signal }),
-      onStage: (stage) => onStage?.(`adaptation drill (${scenario}): ${stage}`, done, total),
-    });
-    results.records.push(...drill.records);
-    results.samples.push(...drill.samples.map((sample) => ({ ...sample, seed, temperature: 0 })));
-    results.findings.push(...drill.findings);
-    results.failures.push(...drill.failures);
-  }
-  return results;
-}
-
-interface DrillResults {
-  readonly records: MeasurementRecord[];
-  readonly samples: Sample[];
-  readonly findings: string[];
-  readonly failures: string[];
+  { drills = [], version, seed, threads, signal }: DrillRunOptions,
+): readonly Stage[] {
+  return drills.map((scenario) => ({
+    name: `adaptation drill (${scenario})`,
+    async run(say) {
+      const { samples, ...drill } = await runDrill(folder, name, scenario, {
+        ...{ ...drillSize, version, seed, threads, onStage: say },
+        ...(signal && { signal }),
+      });
+      return { ...drill, samples: samples.map((sample) => ({ ...sample, seed, temperature: 0 })) };
+    },
+  }));
 }

@@ -19,11 +19,12 @@ import type { Report, Sample } from '../report/report.ts';
 import { reportVerdicts } from '../report/verdicts.ts';
 import { createModel, type Model } from '../runtime/model.ts';
 import { type PreparedVariant, prepareVariants } from './compared-variants.ts';
-import { createDatasetScorer } from './dataset-scorer.ts';
+import { createDatasetScorer, type DatasetScorer } from './dataset-scorer.ts';
 import { modelName, trainingCurves } from './model-facts.ts';
 import { describeProvenance } from './provenance.ts';
-import { runDrills } from './run-drills.ts';
-import { checkExports, type ExportChecks } from './run-exports.ts';
+import { drillStages } from './run-drills.ts';
+import { checkExports } from './run-exports.ts';
+import { runStages, type Stage } from './stages.ts';
 
 export interface ValidationOptions {
   readonly version: string;
@@ -63,85 +64,82 @@ const sampling = { temperature: 0.7, topP: 0.95, maxNewTokens: 120 } as const;
  *   dataset lacks, files of one name), `FILE_CORRUPT`, `TEXT_EMPTY`; later what {@link evaluateDataset} throws; `ABORTED`.
  */
 export async function runValidation(folder: ModelFolder, options: ValidationOptions): Promise<Report> {
-  const { seed, threads, signal, onStage } = options;
+  const { seed, threads, signal, onStage, variants = [], bounds = defaultBounds } = options;
   const name = modelName(folder);
-  const { variants = [], bounds = defaultBounds } = options;
   const datasets = await findDatasets(options);
-  const { drills = [] } = options;
-  const extras = Number(options.exports === true) + Number((options.runtimes ?? []).length > 0) + drills.length;
-  const total = datasets.length + 2 + extras;
-  const prepare = (what: string): void => onStage?.(what, 0, total);
+  // What comes before the stages: they cannot be listed without it, and it is soon done for what a folder records.
+  const prepare = (what: string): void => onStage?.(what, 0, datasets.length + 2);
   const prepared = await prepareVariants(folder, variants, { ...options, onStage: prepare });
   throwIfAborted(signal);
   if (prepared.length > 0) prepare('measuring memory');
   const sizes = await sizeRecords(folder, name, prepared, signal);
   prepare('loading the model');
   const model = await createModel(folder, { threads });
+  const scorer = await createDatasetScorer(folder, { name, tokenizer: model.tokenizer, threads }, prepared);
   try {
-    const quality = await measureQuality(folder, name, model, datasets, prepared, options);
-    onStage?.('writing samples', datasets.length + 1, total);
-    const samples = await writeSamples(model, name, seed, signal);
-    const checks = await checkExportsOf(folder, name, options, datasets.length + 2, total);
-    const speed = await timeRuntimes(folder, name, prepared, options, total - drills.length);
-    const drilled = await runDrills(folder, name, options, total);
+    const found = await runStages(
+      [
+        ...datasets.map((dataset) => qualityStage(scorer, dataset, name, prepared, options)),
+        samplesStage(model, name, options),
+        ...(options.exports ? [exportsStage(folder, name, options)] : []),
+        ...benchmarkStages(folder, name, prepared, options),
+        ...drillStages(folder, name, options),
+      ],
+      { onStage, signal },
+    );
     const files = Object.fromEntries(prepared.map((variant) => [`variant/${variant.name}`, variant.sha256]));
-    const hashes = { ...prefixKeys('model/', folder.sha256), ...files, ...quality.hashes };
+    const hashes = { ...prefixKeys('model/', folder.sha256), ...files, ...found.hashes };
     const compared = variants.length > 0 ? { bounds } : {};
-    const verdicts = reportVerdicts({ records: quality.records, ...compared });
-    const findings = [...verdicts.map(({ sentence }) => sentence), ...(checks?.findings ?? []), ...drilled.findings];
-    const failures = [...(checks?.failures ?? []), ...drilled.failures];
+    const verdicts = reportVerdicts({ records: found.records, ...compared });
+    const findings = [...verdicts.map(({ sentence }) => sentence), ...found.findings];
     return {
       schemaVersion: 1,
       kind: 'validation',
       title: `Validation of ${name}`,
       provenance: await describeProvenance(options.version, { threads, seed, hashes }),
       model: describeModel(folder, name),
-      records: [...sizes, ...quality.records, ...(checks?.records ?? []), ...speed, ...drilled.records],
-      samples: [...samples, ...drilled.samples],
+      records: [...sizes, ...found.records],
+      samples: found.samples,
       curves: trainingCurves(folder),
       protocol: describeProtocol(options, prepared),
       ...compared,
       ...(findings.length > 0 && { findings }),
-      ...(failures.length > 0 && { failures }),
+      ...(found.failures.length > 0 && { failures: found.failures }),
     };
   } finally {
+    await scorer.release();
     await model.release();
   }
 }
 
-async function checkExportsOf(
-  folder: ModelFolder,
-  name: string,
-  { exports = false, version, seed, signal, onStage }: ValidationOptions,
-  done: number,
-  total: number,
-): Promise<ExportChecks | undefined> {
-  if (!exports) return undefined;
-  onStage?.('comparing exported files', done, total);
-  return checkExports(folder, { name, version, seed, ...(signal && { signal }) });
+function exportsStage(folder: ModelFolder, name: string, { version, seed, signal }: ValidationOptions): Stage {
+  const run = () => checkExports(folder, { name, version, seed, ...(signal && { signal }) });
+  return { name: 'comparing exported files', run };
 }
 
 /** Few rounds and single starts: the whole benchmark is a command of its own. */
 const benchmarkSize = { threads: [1], lengths: [128], rounds: 9, loads: 1 } as const;
 
-async function timeRuntimes(
+function benchmarkStages(
   folder: ModelFolder,
   name: string,
   prepared: readonly PreparedVariant[],
-  { runtimes = [], signal, onStage }: ValidationOptions,
-  total: number,
-): Promise<readonly MeasurementRecord[]> {
+  { runtimes = [], signal }: ValidationOptions,
+): readonly Stage[] {
   if (runtimes.length === 0) return [];
   const variants = prepared.filter((variant) => variant.name === 'int8' || variant.name === 'int4');
-  const files = new Map<VariantName, Uint8Array>([
-    ['fp32', encodeInferenceModel(folder)],
-    ...variants.map((variant): [VariantName, Uint8Array] => [variant.name, variant.model]),
-  ]);
-  return runBenchmark(folder, {
-    ...{ name, files, runtimes, ...benchmarkSize },
-    ...(signal && { signal }),
-    onStage: (stage) => onStage?.(`timing runtimes: ${stage}`, total - 1, total),
-  });
+  const run: Stage['run'] = async (say) => {
+    const files = new Map<VariantName, Uint8Array>([
+      ['fp32', encodeInferenceModel(folder)],
+      ...variants.map((variant): [VariantName, Uint8Array] => [variant.name, variant.model]),
+    ]);
+    const records = await runBenchmark(folder, {
+      ...{ name, files, runtimes, ...benchmarkSize, onStage: say },
+      ...(signal && { signal }),
+    });
+    return { records };
+  };
+  return [{ name: 'timing runtimes', run }];
 }
 
 /** A dataset to be measured, or why it cannot be. */
@@ -165,55 +163,43 @@ async function findDatasets({ datasets, split, dataDir, signal }: ValidationOpti
   return found;
 }
 
-async function measureQuality(
-  folder: ModelFolder,
+/** A text that cannot be had on this machine leaves records that say so. */
+function qualityStage(
+  scorer: DatasetScorer,
+  { dataset, absence }: FoundDataset,
   name: string,
-  model: Model,
-  datasets: readonly FoundDataset[],
-  variants: readonly PreparedVariant[],
-  options: ValidationOptions,
-) {
-  const { split, dataDir, fullText, seed, threads, signal, onStage } = options;
-  const records: MeasurementRecord[] = [];
-  const hashes: Record<string, string> = {};
-  const about = { name, tokenizer: model.tokenizer, threads };
-  const names = ['fp32', ...variants.map((variant) => variant.name)];
-  const scorer = await createDatasetScorer(folder, about, variants);
-  try {
-    for (const [index, { dataset, absence }] of datasets.entries()) {
-      throwIfAborted(signal);
-      onStage?.(`scoring ${dataset}`, index + 1, datasets.length + 2);
-      if (absence) {
-        records.push(...unmeasuredComparison(dataset, { name, variants: names }, split, absence));
-        continue;
-      }
-      const result = await scorer.score(dataset, {
-        split,
-        ...defaultWindow,
-        ...(dataDir && { dataDir }),
-        ...(!fullText && { sample: sampleLimits }),
-        seed,
-        ...(signal && { signal }),
-      });
-      records.push(...result.records);
-      hashes[`dataset/${result.text}`] = result.sha256;
+  prepared: readonly PreparedVariant[],
+  { split, dataDir, fullText, seed, signal }: ValidationOptions,
+): Stage {
+  const run: Stage['run'] = async () => {
+    if (absence) {
+      const variants = ['fp32', ...prepared.map((variant) => variant.name)];
+      return { records: unmeasuredComparison(dataset, { name, variants }, split, absence) };
     }
-  } finally {
-    await scorer.release();
-  }
-  return { records, hashes };
+    const { records, text, sha256 } = await scorer.score(dataset, {
+      ...{ split, ...defaultWindow, seed },
+      ...(dataDir && { dataDir }),
+      ...(!fullText && { sample: sampleLimits }),
+      ...(signal && { signal }),
+    });
+    return { records, hashes: { [`dataset/${text}`]: sha256 } };
+  };
+  return { name: `scoring ${dataset}`, run };
 }
 
-async function writeSamples(model: Model, name: string, seed: number, signal?: AbortSignal): Promise<Sample[]> {
-  const samples: Sample[] = [];
-  for (const prompt of prompts) {
-    let text = '';
-    const { temperature, topP } = sampling;
-    for await (const piece of model.generate(prompt, { ...sampling, seed, ...(signal && { signal }) }))
-      text += piece.text;
-    samples.push({ model: name, variant: 'fp32', prompt, text, seed, temperature, topP });
-  }
-  return samples;
+function samplesStage(model: Model, name: string, { seed, signal }: ValidationOptions): Stage {
+  const run: Stage['run'] = async () => {
+    const samples: Sample[] = [];
+    for (const prompt of prompts) {
+      let text = '';
+      const { temperature, topP } = sampling;
+      const pieces = model.generate(prompt, { ...sampling, seed, ...(signal && { signal }) });
+      for await (const piece of pieces) text += piece.text;
+      samples.push({ model: name, variant: 'fp32', prompt, text, seed, temperature, topP });
+    }
+    return { samples };
+  };
+  return { name: 'writing samples', run };
 }
 
 function describeModel({ config }: ModelFolder, name: string): Report['model'] {
