@@ -17,11 +17,19 @@ export const metrics = [
   'memory_bytes',
   'energy_j_per_token',
   'tokens_per_joule',
+  'energy_j_per_inference',
+  'energy_j_per_step',
+  'power_w',
+  'energy_delay_js',
+  'energy_ratio',
+  'projected_energy_j_per_token',
+  'carbon_g_per_million_tokens',
   'max_abs_difference',
   'wanted_nats_ratio',
   'unwanted_probability_ratio',
   'bits_per_byte_ratio',
   'latency_ratio',
+  'failed_requests',
 ] as const;
 
 export type Metric = (typeof metrics)[number];

@@ -25,11 +25,19 @@ export const metricTexts: Readonly<Record<Metric, MetricText>> = {
   memory_bytes: { label: 'Memory', better: 'lower' },
   energy_j_per_token: { label: 'Energy', better: 'lower' },
   tokens_per_joule: { label: 'Energy yield', better: 'higher' },
+  energy_j_per_inference: { label: 'Energy of an inference', better: 'lower' },
+  energy_j_per_step: { label: 'Energy of a training step', better: 'lower' },
+  power_w: { label: 'Power over idle' },
+  energy_delay_js: { label: 'Energy-delay product', better: 'lower' },
+  energy_ratio: { label: 'Energy relative to FP32', better: 'lower' },
+  projected_energy_j_per_token: { label: 'Projected energy', better: 'lower' },
+  carbon_g_per_million_tokens: { label: 'Carbon', better: 'lower' },
   max_abs_difference: { label: 'Greatest difference of logits', better: 'lower' },
   wanted_nats_ratio: { label: 'Loss on wanted text, after by before', better: 'lower' },
   unwanted_probability_ratio: { label: 'Probability of unwanted text, after by before', better: 'lower' },
   bits_per_byte_ratio: { label: 'Bits per byte, after by before', better: 'lower' },
   latency_ratio: { label: 'Time of a pass, after by before', better: 'lower' },
+  failed_requests: { label: 'Failed requests', better: 'lower' },
 };
 
 /** Units that the metric's name already says, or that stand for no unit. */
