@@ -64,12 +64,27 @@ export function createSampler(options: SamplingOptions = {}): Sampler {
   const seed = options.seed ?? (crypto.getRandomValues(new Uint32Array(1))[0] as number);
   const random = createRandom(seed);
   const drawn = new Map<number, number>();
-  const sample = (logits: Float32Array, history: ArrayLike<number> = []): SampledToken => {
+  const isPlain = drawsFromModel(options);
+  let weights = new Float64Array();
+
+  /** What the other way gives, to the bit, but with one exponential of each logit in place of two, and no new arrays. */
+  function drawPlain(logits: Float32Array): { readonly id: number; readonly logTotal: number } {
+    if (weights.length !== logits.length) weights = new Float64Array(logits.length);
+    const { highest, total } = exponentiate(logits, weights);
+    return { id: draw(weights, total, random.uniform()), logTotal: highest + Math.log(total) };
+  }
+
+  function drawFiltered(logits: Float32Array, history: ArrayLike<number>): ReturnType<typeof drawPlain> {
     const logTotal = logSumExp(logits);
     const id =
       options.temperature === 0
         ? argMax(penalise(logits, history, options, drawn))
-        : draw(samplingDistribution(logits, history, options, drawn), random.uniform());
+        : draw(samplingDistribution(logits, history, options, drawn), 1, random.uniform());
+    return { id, logTotal };
+  }
+
+  const sample = (logits: Float32Array, history: ArrayLike<number> = []): SampledToken => {
+    const { id, logTotal } = isPlain ? drawPlain(logits) : drawFiltered(logits, history);
     drawn.set(id, (drawn.get(id) ?? 0) + 1);
     const logProb = (logits[id] as number) - logTotal;
     return { id, logProb, ...(options.alternatives && { alternatives: mostLikely(logits, options.alternatives) }) };
@@ -145,8 +160,35 @@ function checkSamplingOptions(options: SamplingOptions): void {
   }
 }
 
+/** Whether the options leave the model's own probabilities as they are. */
+function drawsFromModel(options: SamplingOptions): boolean {
+  const { temperature = 1, topK, topP = 1, minP = 0, repetitionPenalty = 1 } = options;
+  const { presencePenalty = 0, frequencyPenalty = 0 } = options;
+  const keepsAll = topK === undefined && topP === 1 && minP === 0;
+  return temperature === 1 && keepsAll && repetitionPenalty === 1 && presencePenalty === 0 && frequencyPenalty === 0;
+}
+
+/** Fills `weights` with the exponentials of the logits relative to the highest, without overflow. */
+function exponentiate(logits: Float32Array, weights: Float64Array): { highest: number; total: number } {
+  const highest = highestOf(logits);
+  let total = 0;
+  for (let id = 0; id < logits.length; id++) {
+    const weight = Math.exp((logits[id] as number) - highest);
+    weights[id] = weight;
+    total += weight;
+  }
+  return { highest, total };
+}
+
 /** ln of the sum of exponentials, without overflow; what turns logits into log probabilities when subtracted. */
 export function logSumExp(logits: ArrayLike<number>): number {
+  const highest = highestOf(logits);
+  let total = 0;
+  for (let id = 0; id < logits.length; id++) total += Math.exp((logits[id] as number) - highest);
+  return highest + Math.log(total);
+}
+
+function highestOf(logits: ArrayLike<number>): number {
   let highest = -Infinity;
   for (let id = 0; id < logits.length; id++) {
     const logit = logits[id] as number;
@@ -155,9 +197,7 @@ export function logSumExp(logits: ArrayLike<number>): number {
     if (logit > highest) highest = logit;
   }
   requireFinite(highest);
-  let total = 0;
-  for (let id = 0; id < logits.length; id++) total += Math.exp((logits[id] as number) - highest);
-  return highest + Math.log(total);
+  return highest;
 }
 
 function requireFinite(highestLogit: number): void {
@@ -294,12 +334,12 @@ function createHeap(weights: Float64Array): Heap {
   };
 }
 
-/** The id at which the running total passes a uniform number in [0, 1). */
-function draw(probabilities: Float64Array, uniform: number): number {
+/** The id at which the running total of weight / total passes a uniform number in [0, 1). */
+function draw(weights: Float64Array, total: number, uniform: number): number {
   let passed = 0;
   let last = 0;
-  for (let id = 0; id < probabilities.length; id++) {
-    const probability = probabilities[id] as number;
+  for (let id = 0; id < weights.length; id++) {
+    const probability = (weights[id] as number) / total;
     if (probability === 0) continue;
     passed += probability;
     last = id;

@@ -113,6 +113,24 @@ describe('createSampler', () => {
     expect(chiSquare).toBeLessThan(16.27);
   });
 
+  it('draws the same without options, which is a way of its own, as from the distribution', () => {
+    const random = createRandom(5);
+    const sample = createSampler({ seed: 8 });
+    const other = createRandom(8);
+    for (let round = 0; round < 300; round++) {
+      const logits = Float32Array.from({ length: round % 2 === 0 ? 40 : 300 }, () => 20 * random.uniform() - 10);
+      if (round % 3 === 0) logits.fill(-Infinity, 0, 20);
+      const probabilities = samplingDistribution(logits);
+      const uniform = other.uniform();
+      let passed = 0;
+      const expected = probabilities.findIndex((probability) => {
+        passed += probability;
+        return uniform < passed;
+      });
+      expect(sample(logits)).toEqual({ id: expected, logProb: (logits[expected] as number) - logSumExp(logits) });
+    }
+  });
+
   it('takes the most likely token at temperature 0, the first of equals, whatever the filters', () => {
     const random = createRandom(3);
     const sample = createSampler({ temperature: 0, topP: 0.5, topK: 3 });
