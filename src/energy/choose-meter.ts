@@ -34,11 +34,11 @@ export interface MeterOptions {
   readonly files?: SystemFiles;
   readonly platform?: string;
   readonly cpuSeconds?: () => number;
+  /** Seconds on a clock that does not jump. */
+  readonly nowS?: () => number;
   /** Programs in place of the real ones. */
   readonly programs?: Partial<Record<'perf' | 'powermetrics' | 'nvidia', string>>;
 }
-
-const nowS = (): number => performance.now() / 1000;
 
 /**
  * Finds the best meter that this machine has: the processor's own counters, else a board's or the battery, else the
@@ -61,6 +61,7 @@ export async function chooseMeter(machine: Machine, options: MeterOptions = {}):
 /** Whether one meter works on this machine; the meter must be closed again. */
 export async function findMeter(name: MeterName, machine: Machine, options: MeterOptions = {}): Promise<FoundMeter> {
   const { files = systemFiles(), platform = ownPlatform(), programs = {} } = options;
+  const { nowS = () => performance.now() / 1000 } = options;
   if (platform !== 'linux' && ['rapl', 'perf', 'hwmon', 'battery'].includes(name)) {
     return { reason: `it is read from Linux's /sys, and this is ${platform}.` };
   }
