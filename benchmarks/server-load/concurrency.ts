@@ -13,7 +13,7 @@ const maxNewTokens = 64;
 
 /** Tokens per second of the server by its clients, and of its model alone, in turns round by round. */
 export async function measureConcurrency({ folder, modelArgs, quick, built, signal }: LoadSettings) {
-  const [rounds, seconds] = quick ? [2, 2] : [7, 5];
+  const [rounds, seconds] = quick ? [2, 4] : [7, 8];
   const server = await startServe(modelArgs, { built, signal });
   const bare = await loadServedModel(folder.dir, { variant: 'fp32', threads: 1, maxBatch: 32 });
   try {
@@ -25,7 +25,7 @@ export async function measureConcurrency({ folder, modelArgs, quick, built, sign
           measureHttpLoad({
             ...{ url: server.url, request: (index) => inferRequest(index, maxNewTokens), concurrency, signal },
             // Long enough for what all clients began together to fall out of step.
-            ...{ durationS: seconds, warmupRequests: 2 * concurrency },
+            ...{ durationS: seconds, warmupRequests: concurrency },
           }),
       })),
     ];
@@ -89,7 +89,7 @@ async function loadModel(
       texts++;
       tokens += drawn;
       last = now;
-      if (texts !== 2 * batch || warm) continue;
+      if (texts !== batch || warm) continue;
       warm = true;
       [begun, texts, tokens] = [now, 0, 0];
     }
