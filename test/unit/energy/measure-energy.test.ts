@@ -85,7 +85,7 @@ describe('measureEnergy against a machine of known power', () => {
     expect((await measure(simulateMachine(1, { ...usual, driftW: 2 }))).flags).toEqual([
       expect.stringMatching(/^Drift: the idle machine drew 30\.\d+ W before and 3\d\.\d+ W after/),
     ]);
-    const heating = { ...usual, trend: (elapsedS: number) => 1 + elapsedS / 1000 };
+    const heating = { ...usual, driftW: 0, trend: (elapsedS: number) => 1 + elapsedS / 1000 };
     const { flags, records } = await measure(simulateMachine(1, heating));
     expect(flags).toEqual([expect.stringMatching(/^Drift: the energy of a run changed by 1\d%/)]);
     expect(records[0]?.method).toContain('not in a steady state');
