@@ -1,1 +1,4 @@
-import { start } from '../shared/start.tsx'; start(null);
+import { start } from '../shared/start.tsx';
+import { BrowserPage } from './browser-page.tsx';
+
+start(<BrowserPage />);

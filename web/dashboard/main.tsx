@@ -1,1 +1,4 @@
-import { start } from '../shared/start.tsx'; start(null);
+import { start } from '../shared/start.tsx';
+import { Dashboard } from './dashboard.tsx';
+
+start(<Dashboard />);

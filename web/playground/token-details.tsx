@@ -35,7 +35,7 @@ export function TokenDetails({ token, index }: { readonly token: ShownToken | un
                 <span class="share" aria-hidden="true">
                   <span style={{ width: `${100 * Math.exp(logProb)}%` }} />
                 </span>
-                {formatPercent(Math.exp(logProb))}
+                <span>{formatPercent(Math.exp(logProb))}</span>
               </td>
             </tr>
           ))}

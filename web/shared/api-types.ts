@@ -111,10 +111,10 @@ export interface FeedbackItem {
   readonly created_at: string;
   readonly prompt: string;
   readonly output?: string | null;
-  readonly rating?: number | null;
-  readonly correct?: boolean | null;
+  readonly user_rating?: number | null;
+  readonly correctness?: boolean | null;
   readonly correction?: string | null;
-  readonly comment?: string | null;
+  readonly comments?: string | null;
   readonly version?: string | null;
   readonly client?: string | null;
 }
@@ -124,7 +124,7 @@ export interface FeedbackSummary {
   readonly negative: number;
   readonly corrections: number;
   readonly ratings: Readonly<Record<string, number>>;
-  readonly versions: readonly { readonly version: string | null; readonly total: number; readonly negative: number }[];
+  readonly versions: readonly { readonly version?: string | null; readonly total: number; readonly negative: number }[];
   readonly recent: readonly FeedbackItem[];
 }
 

@@ -1,0 +1,99 @@
+import { useCallback, useState } from 'preact/hooks';
+import { api } from '../shared/api.ts';
+import type { MetricsSummary } from '../shared/api-types.ts';
+import { Chart } from '../shared/chart.tsx';
+import { drawLines } from '../shared/draw-charts.ts';
+import { Fault } from '../shared/fault.tsx';
+import { formatAmount, formatBytes, formatCount, formatDuration, formatMs, formatPercent } from '../shared/format.ts';
+import { isAbort } from '../shared/http.ts';
+import { usePoll } from '../shared/use-poll.ts';
+import { addSample, type LivePlot, livePlots, type Sample } from './metrics-history.ts';
+
+const intervalMs = 2000;
+const chartHeight = 200;
+
+/** What the server counts, every two seconds while the page is visible. */
+export function LiveMetrics() {
+  const [history, setHistory] = useState<readonly Sample[]>([]);
+  const [fault, setFault] = useState<unknown>();
+  usePoll(async (signal) => {
+    try {
+      const metrics = await api.metrics(signal);
+      setHistory((before) => addSample(before, { at: performance.now(), metrics }));
+      setFault(undefined);
+    } catch (error) {
+      if (!isAbort(error)) setFault(error);
+    }
+  }, intervalMs);
+  const last = history.at(-1)?.metrics;
+  return (
+    <section class="stack" aria-labelledby="live-title">
+      <div class="card-head">
+        <h2 id="live-title">Live</h2>
+        <p class="muted">The last five minutes, every two seconds; this page's own requests count too.</p>
+      </div>
+      {fault !== undefined && <Fault error={fault} />}
+      {last && <Tiles metrics={last} />}
+      <div class="plots">
+        {livePlots(history).map((plot) => (
+          <Plot key={plot.title} plot={plot} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+function Tiles({ metrics }: { readonly metrics: MetricsSummary }) {
+  const { model_memory_mb: modelMb, latency_ms: latency } = metrics;
+  const tiles: readonly (readonly [string, string])[] = [
+    ['Requests', formatCount(metrics.request_count)],
+    ['Latency, median', formatMs(latency?.p50 ?? metrics.average_latency_ms)],
+    ['Errors', formatPercent(metrics.error_rate)],
+    ['Tokens drawn', formatCount(metrics.output_tokens)],
+    ['Tokens read', formatCount(metrics.prompt_tokens)],
+    ['Feedback since start', formatCount(metrics.feedback_count)],
+    ['Memory, server', formatBytes(metrics.memory_mb * 2 ** 20)],
+    ...(modelMb === undefined ? [] : [['Memory, models', formatBytes(modelMb * 2 ** 20)] as const]),
+    ['Running for', formatDuration(metrics.uptime_s)],
+  ];
+  return (
+    <dl class="tiles">
+      {tiles.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>{value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+function Plot({ plot: { title, unit, series } }: { readonly plot: LivePlot }) {
+  const drawn = series.filter(({ points }) => points.length > 1);
+  const draw = useCallback(
+    (width: number) =>
+      drawLines({
+        ...{ title, width, height: chartHeight, series: drawn },
+        xAxis: { name: 'Time', unit: 's' },
+        yAxis: { name: unit },
+      }),
+    // A new history is new series, which are all that changes.
+    [series],
+  );
+  const current = series
+    .flatMap(({ name, points }) => (points.length > 0 ? [`${name} ${formatAmount(points.at(-1)?.y ?? 0)}`] : []))
+    .join(', ');
+  return (
+    <figure class="card plot">
+      {drawn.length > 0 ? (
+        <Chart draw={draw} height={chartHeight} />
+      ) : (
+        <div class="chart waiting">
+          <strong>{title}</strong>
+          <p class="muted">Nothing to draw yet.</p>
+        </div>
+      )}
+      <figcaption class="muted">{current === '' ? 'No value yet' : `Now: ${current} (${unit})`}</figcaption>
+    </figure>
+  );
+}
