@@ -13,6 +13,7 @@ import { exportTable } from '../report/export-table.ts';
 import { sortRecords } from '../report/record-kinds.ts';
 import type { Report } from '../report/report.ts';
 import { writeReport } from '../report/report-files.ts';
+import { serverTable } from '../report/server-table.ts';
 import { summarize } from '../report/summary.ts';
 import { summaryTable } from '../report/table.ts';
 import { terminalTable } from '../report/terminal-table.ts';
@@ -41,6 +42,7 @@ interface RunOptions {
   readonly maxDegradation?: string;
   readonly exports: boolean;
   readonly bench: boolean;
+  readonly server: boolean;
   readonly drill?: readonly string[];
   readonly seed: number;
   readonly threads: number;
@@ -71,6 +73,7 @@ export function runCommand(): Command {
     )
     .option('--no-exports', 'do not compare exported files with the model')
     .option('--no-bench', 'do not time the model in several runtimes')
+    .option('--no-server', 'do not serve the model and load the server')
     .option(
       '--drill <name>',
       `feedback that comes with the package to adapt the model to, repeatable: ${scenarios.join(', ')}, all or none (default: ${defaultDrill})`,
@@ -109,6 +112,7 @@ async function run(options: RunOptions): Promise<void> {
       bounds,
       exports: options.exports,
       runtimes: options.bench ? benchRuntimes : [],
+      server: options.server,
       drills,
       seed: options.seed,
       threads: options.threads,
@@ -151,7 +155,7 @@ function datasetsWith(split: Split): string[] {
 }
 
 function describeOnTerminal(report: Report): string {
-  const { model, exports, speed, adaptation } = sortRecords(report.records);
+  const { model, exports, speed, server, adaptation } = sortRecords(report.records);
   const measured = model.filter(({ status }) => status !== 'notRun');
   const notRun = summarize(report).notRun.map(({ what, reason }) => `Not run: ${what}. ${reason}`);
   const [sample] = report.samples;
@@ -161,6 +165,7 @@ function describeOnTerminal(report: Report): string {
     ...(report.bounds ? [terminalTable(variantTable(measured, reportVerdicts(report)))] : []),
     ...(exports.length > 0 ? [terminalTable(exportTable(exports))] : []),
     ...(speed.length > 0 ? benchmarkTables(speed).map((table) => terminalTable(table)) : []),
+    ...(server.length > 0 ? [terminalTable(serverTable(server))] : []),
     ...(adaptation.length > 0 ? [terminalTable(adaptationTable(adaptation))] : []),
     ...notRun,
     ...(sample ? [`Sample: ${sample.prompt}${sample.text}`] : []),

@@ -95,12 +95,14 @@ export function medianInterval(
   requireValues(values, 1, 'interval of the median');
   const sorted = Float64Array.from(values).sort();
   const n = sorted.length;
+  // Logarithms, because 0.5 ** n is 0 in float64 from 1,075 values on.
+  let logExactly = n * Math.log(0.5);
   // P(fewer than k of n values lie below the median), for k = 1.
-  let below = 0.5 ** n;
-  let exactly = below;
+  let below = Math.exp(logExactly);
   let k = 1;
   for (;;) {
-    exactly *= (n - k + 1) / k;
+    logExactly += Math.log((n - k + 1) / k);
+    const exactly = Math.exp(logExactly);
     if (1 - 2 * (below + exactly) < confidence || k + 1 > n - k) break;
     below += exactly;
     k += 1;

@@ -6,6 +6,7 @@ import { exportTable } from './export-table.ts';
 import { sortRecords } from './record-kinds.ts';
 import type { Report } from './report.ts';
 import { curveCharts, metricChart, type ReportChart } from './report-charts.ts';
+import { serverTable } from './server-table.ts';
 import { metricTable, summaryTable, type Table } from './table.ts';
 import { variantCharts, variantTable } from './variants.ts';
 import { reportVerdicts } from './verdicts.ts';
@@ -69,7 +70,7 @@ const others: readonly SectionPlan[] = [
 
 /** The results in reading order; parts without records are left out. */
 export function reportSections(report: Report): Section[] {
-  const { model: records, exports, speed, adaptation } = sortRecords(report.records);
+  const { model: records, exports, speed, server, adaptation } = sortRecords(report.records);
   const ofModel = { ...report, records };
   const planned: Section[] = [quality, ...others]
     .filter(({ metrics }) => records.some(({ metric }) => metrics.includes(metric)))
@@ -79,7 +80,13 @@ export function reportSections(report: Report): Section[] {
       table: planTable(plan, ofModel),
       charts: plan === compression && report.bounds ? variantCharts(records) : drawnCharts(plan, records),
     }));
-  const sections = [...planned, ...exportSections(exports), ...speedSections(speed), ...adaptationSections(adaptation)];
+  const sections = [
+    ...planned,
+    ...exportSections(exports),
+    ...speedSections(speed),
+    ...serverSections(server),
+    ...adaptationSections(adaptation),
+  ];
   const training = curveCharts(report.curves ?? []);
   return training.length === 0
     ? sections
@@ -122,6 +129,14 @@ function speedSections(records: readonly MeasurementRecord[]): Section[] {
     table,
     charts: index === 0 ? chart : [],
   }));
+}
+
+function serverSections(records: readonly MeasurementRecord[]): Section[] {
+  if (records.length === 0) return [];
+  const text =
+    'How fast the model answers over HTTP, by the number of clients that ask at the same time. Brackets hold the 95% interval ' +
+    'of a median.';
+  return [{ title: 'Server', text, table: serverTable(records), charts: [] }];
 }
 
 function planTable(plan: SectionPlan, report: Report): Table {

@@ -24,6 +24,7 @@ import { modelName, trainingCurves } from './model-facts.ts';
 import { describeProvenance } from './provenance.ts';
 import { drillStages } from './run-drills.ts';
 import { checkExports } from './run-exports.ts';
+import { serverStage } from './run-server.ts';
 import { runStages, type Stage } from './stages.ts';
 
 export interface ValidationOptions {
@@ -41,6 +42,8 @@ export interface ValidationOptions {
   readonly exports?: boolean;
   /** Runtimes that the model is timed in. Default: none. */
   readonly runtimes?: readonly BenchRuntime[];
+  /** Whether the model is served, and the server asked. Default: not. */
+  readonly server?: boolean;
   /** Feedback that the model is adapted to, each in a drill of its own. Default: none. */
   readonly drills?: readonly Scenario[];
   readonly seed: number;
@@ -67,8 +70,16 @@ export async function runValidation(folder: ModelFolder, options: ValidationOpti
   const { seed, threads, signal, onStage, variants = [], bounds = defaultBounds } = options;
   const name = modelName(folder);
   const datasets = await findDatasets(options);
-  // What comes before the stages: they cannot be listed without it, and it is soon done for what a folder records.
-  const prepare = (what: string): void => onStage?.(what, 0, datasets.length + 2);
+  const plan: readonly ((ready: Ready) => Stage)[] = [
+    ...datasets.map((dataset) => (ready: Ready) => qualityStage(ready, dataset, name, options)),
+    ({ model }) => samplesStage(model, name, options),
+    ...(options.exports ? [() => exportsStage(folder, name, options)] : []),
+    ...(options.runtimes?.length ? [({ prepared }: Ready) => benchmarkStage(folder, name, prepared, options)] : []),
+    ...(options.server ? [() => serverStage(folder, { ...options, name })] : []),
+    ...drillStages(folder, name, options).map((stage) => () => stage),
+  ];
+  const total = plan.length + 1;
+  const prepare = (what: string): void => onStage?.(what, 0, total);
   const prepared = await prepareVariants(folder, variants, { ...options, onStage: prepare });
   throwIfAborted(signal);
   if (prepared.length > 0) prepare('measuring memory');
@@ -77,16 +88,11 @@ export async function runValidation(folder: ModelFolder, options: ValidationOpti
   const model = await createModel(folder, { threads });
   const scorer = await createDatasetScorer(folder, { name, tokenizer: model.tokenizer, threads }, prepared);
   try {
-    const found = await runStages(
-      [
-        ...datasets.map((dataset) => qualityStage(scorer, dataset, name, prepared, options)),
-        samplesStage(model, name, options),
-        ...(options.exports ? [exportsStage(folder, name, options)] : []),
-        ...benchmarkStages(folder, name, prepared, options),
-        ...drillStages(folder, name, options),
-      ],
-      { onStage, signal },
-    );
+    const stages = plan.map((build) => build({ model, scorer, prepared }));
+    const found = await runStages(stages, {
+      signal,
+      onStage: (stage, index) => onStage?.(stage, index + 1, total),
+    });
     const files = Object.fromEntries(prepared.map((variant) => [`variant/${variant.name}`, variant.sha256]));
     const hashes = { ...prefixKeys('model/', folder.sha256), ...files, ...found.hashes };
     const compared = variants.length > 0 ? { bounds } : {};
@@ -112,6 +118,13 @@ export async function runValidation(folder: ModelFolder, options: ValidationOpti
   }
 }
 
+/** What stages work with, once it is there. */
+interface Ready {
+  readonly model: Model;
+  readonly scorer: DatasetScorer;
+  readonly prepared: readonly PreparedVariant[];
+}
+
 function exportsStage(folder: ModelFolder, name: string, { version, seed, signal }: ValidationOptions): Stage {
   const run = () => checkExports(folder, { name, version, seed, ...(signal && { signal }) });
   return { name: 'comparing exported files', run };
@@ -120,13 +133,12 @@ function exportsStage(folder: ModelFolder, name: string, { version, seed, signal
 /** Few rounds and single starts: the whole benchmark is a command of its own. */
 const benchmarkSize = { threads: [1], lengths: [128], rounds: 9, loads: 1 } as const;
 
-function benchmarkStages(
+function benchmarkStage(
   folder: ModelFolder,
   name: string,
   prepared: readonly PreparedVariant[],
   { runtimes = [], signal }: ValidationOptions,
-): readonly Stage[] {
-  if (runtimes.length === 0) return [];
+): Stage {
   const variants = prepared.filter((variant) => variant.name === 'int8' || variant.name === 'int4');
   const run: Stage['run'] = async (say) => {
     const files = new Map<VariantName, Uint8Array>([
@@ -139,7 +151,7 @@ function benchmarkStages(
     });
     return { records };
   };
-  return [{ name: 'timing runtimes', run }];
+  return { name: 'timing runtimes', run };
 }
 
 /** A dataset to be measured, or why it cannot be. */
@@ -165,10 +177,9 @@ async function findDatasets({ datasets, split, dataDir, signal }: ValidationOpti
 
 /** A text that cannot be had on this machine leaves records that say so. */
 function qualityStage(
-  scorer: DatasetScorer,
+  { scorer, prepared }: Ready,
   { dataset, absence }: FoundDataset,
   name: string,
-  prepared: readonly PreparedVariant[],
   { split, dataDir, fullText, seed, signal }: ValidationOptions,
 ): Stage {
   const run: Stage['run'] = async () => {

@@ -44,6 +44,7 @@ describe('itera-lite run, without data', () => {
     expect(ended.stdout).toMatch(/Sample: Once upon a time/);
     expect(ended.stderr).toContain(`Report: ${join(out(), 'index.html')}\n`);
     expect(ended.stdout).not.toContain('stages');
+    expect(ended.stdout).toContain('Requests over HTTP');
   });
 
   it('tells of each dataset that is absent how to provide it', () => {
@@ -132,6 +133,7 @@ describe('itera-lite run', () => {
       'none',
       '--drill',
       'none',
+      '--no-server',
     ];
     const { code, stdout } = await command(...given, '--threads', '1');
     expect(code).toBe(0);
@@ -155,6 +157,7 @@ describe('itera-lite run', () => {
         'none',
         '--drill',
         'none',
+        '--no-server',
         '--out',
         join(dir, 'valid'),
         '--json',

@@ -218,6 +218,15 @@ describe('medianInterval', () => {
     expect(found.confidence).toBeCloseTo(confidence, 12);
   });
 
+  it('of so many values that a power of a half is 0', () => {
+    const { interval, confidence } = medianInterval(Array.from({ length: 10_000 }, (_, index) => index + 1));
+    // The normal approximation: 5000.5 -/+ 1.96 * 50.
+    expect(interval[0]).toBeGreaterThan(4899);
+    expect(interval[1]).toBeLessThan(5103);
+    expect(confidence).toBeGreaterThan(0.95);
+    expect(confidence).toBeLessThan(0.952);
+  });
+
   it('gives all there is, and what that covers, for few values', () => {
     expect(medianInterval([3])).toEqual({ interval: [3, 3], confidence: 0 });
     expect(medianInterval([3, 1])).toEqual({ interval: [1, 3], confidence: 0.5 });

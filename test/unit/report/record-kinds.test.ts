@@ -39,9 +39,14 @@ const absent = absentRecord({ model: 'toy', runtime: 'torchscript' }, 'no PyTorc
 
 describe('sortRecords', () => {
   it('tells exports and speed from the quality of the model', () => {
-    const kinds = sortRecords([check, absentExport, quality, ...timed, absent]);
+    const served: MeasurementRecord = {
+      ...{ ...quality, metric: 'tokens_per_second' },
+      conditions: { model: 'toy', variant: 'fp32', concurrency: 8 },
+    };
+    const kinds = sortRecords([check, absentExport, quality, ...timed, absent, served]);
     expect(kinds).toEqual({
       adaptation: [],
+      server: [served],
       model: [quality],
       exports: [check, absentExport],
       speed: [...timed, absent],
