@@ -71,6 +71,8 @@ export async function createServedModel(
     variant === 'fp32' ? encodeOnnx(buildInferenceGraph(config, weights)) : await readVariant(folder, variant);
   const session = await createSession(file, { threads });
   const engine = createBatchedEngine(session, config, { maxBatch });
+  // The first run of a session takes longer than others: here nobody waits for it.
+  await engine.run([tokenizer.eosId]);
   // Runs without preallocated outputs may take turns on one session.
   const scoring = createSessionEngine(session, config);
   const suggester = createSuggester(engine, tokenizer);
