@@ -32,6 +32,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'time a model in several runtimes side by side',
     load: async () => (await import('./bench.ts')).benchCommand(),
   },
+  energy: {
+    summary: 'measure what energy a model draws, or bound it where there is no meter',
+    load: async () => (await import('./energy.ts')).energyCommand(),
+  },
   evaluate: {
     summary: 'measure how well a model predicts a text, every token of it',
     load: async () => (await import('./evaluate.ts')).evaluateCommand(),

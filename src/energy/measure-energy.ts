@@ -1,5 +1,5 @@
 import { IteraError } from '../core/errors.ts';
-import type { MeasurementRecord } from '../core/measurement.ts';
+import { type MeasurementRecord, recordId } from '../core/measurement.ts';
 import {
   chooseMeter,
   type MeterChoice,
@@ -106,7 +106,7 @@ async function measureWith(
   }
   const { name, status, covers, method } = meter;
   return {
-    records: energyRecords(meter, result, { seed, carbonGPerKwh }),
+    records: [...energyRecords(meter, result, { seed, carbonGPerKwh }), ...absentRecords(workloads, status, unusable)],
     meter: { name, status, covers, method },
     unusable,
     flags: result.flags,
@@ -121,4 +121,24 @@ function protocolSizes(meter: Meter, { rounds = 8, windowS = leastWindowS(meter)
 function secondsNeeded(meter: Meter, count: number, options: EnergyOptions): number {
   const sizes = protocolSizes(meter, options);
   return count * (sizes.warmupS + sizes.rounds * sizes.windowS) + (meter.countsIdle ? 2 * sizes.idleS : 0);
+}
+
+/** Where the numbers are estimates, a record of the measurement that there could have been. */
+function absentRecords(
+  workloads: readonly EnergyWorkload[],
+  status: Meter['status'],
+  unusable: readonly UnusableMeter[],
+): readonly MeasurementRecord[] {
+  if (status === 'measured' || unusable.length === 0) return [];
+  const subject = String(workloads[0]?.conditions.model ?? 'machine');
+  const [metric, meters] = ['energy_j_per_token', unusable.map(({ name }) => name).join(' ')] as const;
+  const conditions = { model: subject, meter: meters };
+  const reasons = unusable.map(({ name, reason }) => `${name}: ${reason}`).join(' ');
+  return [
+    {
+      ...{ id: recordId(subject, metric, conditions), subject, metric, unit: 'J/token', conditions },
+      ...{ status: 'notRun', method: 'a meter of this machine' },
+      reason: `No meter of this machine could be used, so energy is estimated in bounds. ${reasons}`,
+    },
+  ];
 }

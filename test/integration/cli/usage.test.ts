@@ -8,6 +8,7 @@ const verbs = [
   'compress',
   'export',
   'bench',
+  'energy',
   'evaluate',
   'generate',
   'feedback',
