@@ -14,6 +14,7 @@ import { createAdmission } from './admission.ts';
 import { openApiKeyRing } from './api-key-ring-file.ts';
 import type { ApiKey } from './api-keys-file.ts';
 import { createComputeLedger } from './compute-ledger.ts';
+import { answerBadPath, answerMalformed } from './early-errors.ts';
 import { errorBody, HttpError, toHttpError } from './http-error.ts';
 import { closeIdleConnections } from './idle-connections.ts';
 import { startIsolatedModel } from './isolated-model.ts';
@@ -166,6 +167,8 @@ function createApp({ bodyLimitBytes, logLevel }: ServerSettings): App {
       return typeof given === 'string' && sane.test(given) ? given : randomUUID();
     },
     forceCloseConnections: 'idle',
+    frameworkErrors: answerBadPath,
+    clientErrorHandler: answerMalformed,
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, strict: false } },
   }).withTypeProvider<TypeBoxTypeProvider>() as unknown as App;
 }
