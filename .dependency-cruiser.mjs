@@ -80,7 +80,21 @@ export default {
       comment: 'The library does not depend on its tests, benchmarks or scripts.',
       severity: 'error',
       from: { path: '^src/' },
-      to: { path: '^(test|benchmarks|scripts)/' },
+      to: { path: '^(test|benchmarks|scripts|web)/' },
+    },
+    {
+      name: 'web',
+      comment: 'The web interface runs in browsers: of other folders than portable ones it takes only types.',
+      severity: 'error',
+      from: { path: '^web/' },
+      to: { path: '^src/', pathNot: inFolders(portable), dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'web-portable',
+      comment: 'Files of portable folders that read files or the network do not run in a browser.',
+      severity: 'error',
+      from: { path: '^web/' },
+      to: { path: `^src/.*${fileAccess}`, dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'undeclared',

@@ -24,7 +24,9 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // A page that is refused inline scripts and styles has no use for data addresses either.
     assetsInlineLimit: 0,
+    // Of charts and of the runtime, which are fetched only where they are needed.
     chunkSizeWarningLimit: 700,
+    reportCompressedSize: false,
     rollupOptions: {
       input: { index: path('index.html'), dashboard: path('dashboard.html'), browser: path('browser.html') },
     },

@@ -36,22 +36,21 @@ export async function webPages(app: App, { settings }: ServerContext): Promise<v
   // Relative, so that a proxy may put the server under another path.
   app.get('/', route, (_request, reply) => reply.redirect('ui/'));
   app.get('/ui', route, (_request, reply) => reply.redirect('ui/'));
-  await app.register(async (scope) => {
-    await scope.register(fastifyStatic, {
-      root: resolve(webDir),
-      serve: false,
-      cacheControl: false,
-      setHeaders(reply, path) {
-        const isPage = path.endsWith('.html');
-        // Names of built files hold a hash of their content; those of pages do not.
-        reply.header('cache-control', isPage ? 'no-cache' : 'public, max-age=31536000, immutable');
-        const computes = !isPage || path.endsWith('browser.html');
-        reply.header('content-security-policy', computes ? computingPolicy : pagePolicy);
-      },
-    });
-    scope.get('/ui/*', route, (request, reply) => {
-      const { '*': path } = request.params as { readonly '*': string };
-      return reply.sendFile(path === '' ? 'index.html' : path);
-    });
+  // The plugin only adds `sendFile`: routes of its own would be listed and limited like those of the API.
+  await app.register(fastifyStatic, {
+    root: resolve(webDir),
+    serve: false,
+    cacheControl: false,
+    setHeaders(reply, path) {
+      const isPage = path.endsWith('.html');
+      // Names of built files hold a hash of their content; those of pages do not.
+      reply.header('cache-control', isPage ? 'no-cache' : 'public, max-age=31536000, immutable');
+      const computes = !isPage || path.endsWith('browser.html');
+      reply.header('content-security-policy', computes ? computingPolicy : pagePolicy);
+    },
+  });
+  app.get('/ui/*', route, (request, reply) => {
+    const { '*': path } = request.params as { readonly '*': string };
+    return reply.sendFile(path === '' ? 'index.html' : path);
   });
 }

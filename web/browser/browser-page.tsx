@@ -27,7 +27,10 @@ export function BrowserPage() {
   }
 
   return (
-    <Layout page="In the browser" lead="The model runs here, on your processor. What you write does not leave this computer.">
+    <Layout
+      page="In the browser"
+      lead="The model runs here, on your processor. What you write does not leave this computer."
+    >
       <div class="columns">
         <LoadForm state={state} onLoad={load} />
         <section class="card" aria-labelledby="text-title">
@@ -62,15 +65,36 @@ export function BrowserPage() {
             <div class="settings">
               <label>
                 Most tokens
-                <input type="number" min="1" max="4096" required value={maxTokens} onInput={({ currentTarget }) => setMaxTokens(currentTarget.value)} />
+                <input
+                  type="number"
+                  min="1"
+                  max="4096"
+                  required
+                  value={maxTokens}
+                  onInput={({ currentTarget }) => setMaxTokens(currentTarget.value)}
+                />
               </label>
               <label>
                 Temperature
-                <input type="number" min="0" max="2" step="0.05" required value={temperature} onInput={({ currentTarget }) => setTemperature(currentTarget.value)} />
+                <input
+                  type="number"
+                  min="0"
+                  max="2"
+                  step="0.05"
+                  required
+                  value={temperature}
+                  onInput={({ currentTarget }) => setTemperature(currentTarget.value)}
+                />
               </label>
               <label>
                 Seed
-                <input type="number" min="0" max="4294967295" value={seed} onInput={({ currentTarget }) => setSeed(currentTarget.value)} />
+                <input
+                  type="number"
+                  min="0"
+                  max="4294967295"
+                  value={seed}
+                  onInput={({ currentTarget }) => setSeed(currentTarget.value)}
+                />
               </label>
             </div>
             <div class="row">

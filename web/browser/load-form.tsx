@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { variantFiles, type VariantName } from '../../src/models/variants.ts';
+import { type VariantName, variantFiles } from '../../src/models/variants.ts';
 import { api, namedVariants } from '../shared/api.ts';
 import { apiKey } from '../shared/api-key.ts';
 import { Fault } from '../shared/fault.tsx';
@@ -74,7 +74,9 @@ export function LoadForm({ state, onLoad }: LoadFormProps) {
             {...{ webkitdirectory: true }}
             onChange={({ currentTarget }) => setFolder(readFolder(currentTarget.files))}
           />
-          <small id="folder-hint">with config.json, tokenizer.json and model.safetensors; it stays on this computer</small>
+          <small id="folder-hint">
+            with config.json, tokenizer.json and model.safetensors; it stays on this computer
+          </small>
         </label>
       )}
       <label>
@@ -100,7 +102,11 @@ export function LoadForm({ state, onLoad }: LoadFormProps) {
   );
 }
 
-function Progress({ state: { status, loadedBytes = 0, totalBytes = 0, loaded, variant, fault } }: { readonly state: WorkerState }) {
+function Progress({
+  state: { status, loadedBytes = 0, totalBytes = 0, loaded, variant, fault },
+}: {
+  readonly state: WorkerState;
+}) {
   return (
     <>
       {status === 'loading' && (

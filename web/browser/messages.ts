@@ -22,6 +22,12 @@ export type FromWorker =
   | { readonly kind: 'progress'; readonly loadedBytes: number; readonly totalBytes: number }
   | { readonly kind: 'building' }
   | { readonly kind: 'loaded'; readonly bytes: number; readonly ms: number; readonly version?: string }
-  | { readonly kind: 'piece'; readonly text: string; readonly tokens: number; readonly ms: number; readonly firstMs: number }
+  | {
+      readonly kind: 'piece';
+      readonly text: string;
+      readonly tokens: number;
+      readonly ms: number;
+      readonly firstMs: number;
+    }
   | { readonly kind: 'ended'; readonly reason: string }
   | { readonly kind: 'failed'; readonly message: string };

@@ -1,5 +1,5 @@
 import { requiredModelFiles } from '../../src/models/model-folder.ts';
-import { variantFiles, type VariantName } from '../../src/models/variants.ts';
+import { type VariantName, variantFiles } from '../../src/models/variants.ts';
 import type { ModelSource } from './messages.ts';
 
 export interface FetchedFiles {

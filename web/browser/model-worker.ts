@@ -1,5 +1,5 @@
-import { env } from 'onnxruntime-web/wasm';
 import wasmUrl from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url';
+import { env } from 'onnxruntime-web/wasm';
 import { parseConfig } from '../../src/models/config-json.ts';
 import { parseModelFiles } from '../../src/models/model-folder.ts';
 import type { VariantName } from '../../src/models/variants.ts';

@@ -7,7 +7,11 @@ import { Table } from '../shared/table.tsx';
 import { useLoaded } from '../shared/use-loaded.ts';
 import { RunDetails } from './run-details.tsx';
 
-const triggers: Readonly<Record<string, string>> = { manual: 'by hand', negativeFeedback: 'negative feedback', schedule: 'schedule' };
+const triggers: Readonly<Record<string, string>> = {
+  manual: 'by hand',
+  negativeFeedback: 'negative feedback',
+  schedule: 'schedule',
+};
 
 /** While a run goes on, the table is loaded again after so long. */
 const refreshMs = 3000;

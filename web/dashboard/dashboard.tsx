@@ -15,7 +15,11 @@ export function Dashboard() {
   const models = useLoaded(api.models);
   const store = ready.value?.store;
   return (
-    <Layout page="Dashboard" lead="What the server does, what people say of it, and which versions answer." about={<ServedModel ready={ready} />}>
+    <Layout
+      page="Dashboard"
+      lead="What the server does, what people say of it, and which versions answer."
+      about={<ServedModel ready={ready} />}
+    >
       <LiveMetrics />
       {store === 'none' && (
         <section class="card" aria-labelledby="no-store-title">

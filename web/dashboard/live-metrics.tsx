@@ -1,4 +1,6 @@
 import { useCallback, useState } from 'preact/hooks';
+import type { LineSeries } from '../../src/chart/line-chart.ts';
+import { seriesLook } from '../../src/chart/palette.ts';
 import { api } from '../shared/api.ts';
 import type { MetricsSummary } from '../shared/api-types.ts';
 import { Chart } from '../shared/chart.tsx';
@@ -69,23 +71,22 @@ function Tiles({ metrics }: { readonly metrics: MetricsSummary }) {
 }
 
 function Plot({ plot: { title, unit, series } }: { readonly plot: LivePlot }) {
-  const drawn = series.filter(({ points }) => points.length > 1);
+  const drawn = series.some(({ points }) => points.length > 1);
   const draw = useCallback(
     (width: number) =>
       drawLines({
-        ...{ title, width, height: chartHeight, series: drawn },
+        ...{ title, width, height: chartHeight },
+        description: describePlot(title, unit, series),
         xAxis: { name: 'Time', unit: 's' },
         yAxis: { name: unit },
+        // The key below names the lines: at their ends, names of equal values would lie on each other.
+        series: series.flatMap(({ points }) => (points.length > 1 ? [{ name: '', points }] : [])),
       }),
-    // A new history is new series, which are all that changes.
-    [series],
+    [title, unit, series],
   );
-  const current = series
-    .flatMap(({ name, points }) => (points.length > 0 ? [`${name} ${formatAmount(points.at(-1)?.y ?? 0)}`] : []))
-    .join(', ');
   return (
     <figure class="card plot">
-      {drawn.length > 0 ? (
+      {drawn ? (
         <Chart draw={draw} height={chartHeight} />
       ) : (
         <div class="chart waiting">
@@ -93,7 +94,35 @@ function Plot({ plot: { title, unit, series } }: { readonly plot: LivePlot }) {
           <p class="muted">Nothing to draw yet.</p>
         </div>
       )}
-      <figcaption class="muted">{current === '' ? 'No value yet' : `Now: ${current} (${unit})`}</figcaption>
+      <figcaption>
+        <ul class="key">
+          {series.map(({ name, points }, index) => (
+            <li key={name}>
+              <LineSample index={index} /> {name}{' '}
+              <strong>{points.length > 0 ? `${formatAmount(points.at(-1)?.y ?? 0)} ${unit}` : 'none yet'}</strong>
+            </li>
+          ))}
+        </ul>
+      </figcaption>
     </figure>
   );
+}
+
+/** How the line of a series looks. */
+function LineSample({ index }: { readonly index: number }) {
+  const { color, dash } = seriesLook(index);
+  const pattern = { solid: 'none', dashed: '6 4', dotted: '2 3' }[dash as 'solid'] ?? 'none';
+  return (
+    <svg class="line-sample" viewBox="0 0 24 8" aria-hidden="true">
+      <path d="M0 4h24" stroke={color} stroke-width="2.5" stroke-dasharray={pattern} />
+    </svg>
+  );
+}
+
+function describePlot(title: string, unit: string, series: readonly LineSeries[]): string {
+  const lines = series.flatMap(({ name, points }) => {
+    const last = points.at(-1);
+    return last ? [`${name} is ${formatAmount(last.y)}`] : [];
+  });
+  return `${title}, ${unit}, over the last minutes: ${lines.join(', ')}.`;
 }

@@ -9,7 +9,7 @@ export interface Sample {
 }
 
 /** How far back the charts reach. */
-export const historyMs = 5 * 60_000;
+const historyMs = 5 * 60_000;
 
 /** Adds a sample and forgets what is too old; a server that was started again begins anew. */
 export function addSample(history: readonly Sample[], sample: Sample): readonly Sample[] {
@@ -71,11 +71,11 @@ export function livePlots(history: readonly Sample[]): readonly LivePlot[] {
         values(history, 'p99', ({ time_to_first_token_ms: it }) => it?.p99),
       ],
     },
-    { title: 'Tokens drawn', unit: 'a second', series: [rates(history, 'tokens', (it) => it.output_tokens)] },
-    { title: 'Requests', unit: 'a second', series: [rates(history, 'requests', (it) => it.request_count)] },
+    { title: 'Tokens drawn', unit: '1/s', series: [rates(history, 'tokens', (it) => it.output_tokens)] },
+    { title: 'Requests', unit: '1/s', series: [rates(history, 'requests', (it) => it.request_count)] },
     {
       title: 'Generations',
-      unit: 'now',
+      unit: 'texts',
       series: [
         values(history, 'active', (it) => it.active_generations),
         values(history, 'queued', (it) => it.queue_length),
@@ -83,7 +83,7 @@ export function livePlots(history: readonly Sample[]): readonly LivePlot[] {
     },
     {
       title: 'Errors and refusals',
-      unit: 'a second',
+      unit: '1/s',
       series: [rates(history, 'errors', errorCount), rates(history, 'refused', (it) => it.rejected_count)],
     },
   ];

@@ -49,7 +49,9 @@ export function RunDetails({ run }: { readonly run: AdaptationRun }) {
       )}
       {measured && ratioChart(measured, 400) && <Chart draw={draw} height={200} />}
       {findings.length === 0 && !measured && reason === undefined && (
-        <p class="muted">{run.status === 'running' ? 'It goes on; there is nothing to judge yet.' : 'It left no evidence.'}</p>
+        <p class="muted">
+          {run.status === 'running' ? 'It goes on; there is nothing to judge yet.' : 'It left no evidence.'}
+        </p>
       )}
     </div>
   );

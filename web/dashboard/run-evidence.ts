@@ -1,5 +1,5 @@
-import type { BarChartOptions } from '../../src/chart/bar-chart.ts';
 import type { CandidateMeasurements, Estimate } from '../../src/adaptation/candidate/candidate-evidence.ts';
+import type { BarChartOptions } from '../../src/chart/bar-chart.ts';
 import { formatPrecise } from '../shared/format.ts';
 
 /** A number of a run's evidence, as a row of its table. */
@@ -16,13 +16,22 @@ export function measurementsOf(evidence: unknown): Partial<CandidateMeasurements
   return typeof measured === 'object' && measured !== null ? measured : undefined;
 }
 
-export function evidenceRows({ heldOut, base = [], latency, notRun = [] }: Partial<CandidateMeasurements>): EvidenceRow[] {
+export function evidenceRows({
+  heldOut,
+  base = [],
+  latency,
+  notRun = [],
+}: Partial<CandidateMeasurements>): EvidenceRow[] {
   const rows: EvidenceRow[] = [];
   const add = (name: string, estimate: Estimate | undefined, note: string): void => {
     if (estimate) rows.push({ name, value: estimateText(estimate), note });
   };
   if (heldOut) {
-    add('Held-out feedback, loss', heldOut.lossDifference, `nats a token over ${heldOut.examples} examples; below 0 is better`);
+    add(
+      'Held-out feedback, loss',
+      heldOut.lossDifference,
+      `nats a token over ${heldOut.examples} examples; below 0 is better`,
+    );
     add('Wanted texts', heldOut.wantedRatio, 'nats after by before; below 1 is better');
     add('Unwanted texts', heldOut.unwantedFactor, 'probability after by before; below 1 is better');
   }

@@ -77,7 +77,9 @@ export function VariantComparison({ models }: { readonly models: readonly ModelE
               {firstMs !== undefined && totalMs !== undefined && (
                 <p class="muted">
                   First token after {formatMs(firstMs)}
-                  {tokens > 1 && totalMs > firstMs && `, then ${formatAmount((1000 * (tokens - 1)) / (totalMs - firstMs))} tokens/s`}
+                  {tokens > 1 &&
+                    totalMs > firstMs &&
+                    `, then ${formatAmount((1000 * (tokens - 1)) / (totalMs - firstMs))} tokens/s`}
                 </p>
               )}
             </article>

@@ -68,7 +68,12 @@ export function Versions({ onChange }: { readonly onChange: () => void }) {
         />
       )}
       {asked?.kind === 'promote' && (
-        <ConfirmDialog title={`Promote ${asked.id}?`} action="Promote" onConfirm={() => void change()} onCancel={() => setAsked(undefined)}>
+        <ConfirmDialog
+          title={`Promote ${asked.id}?`}
+          action="Promote"
+          onConfirm={() => void change()}
+          onCancel={() => setAsked(undefined)}
+        >
           <p>It answers from then on; requests that go on end on the version that they began with.</p>
           <label>
             Only for this share of clients, in percent
@@ -86,7 +91,12 @@ export function Versions({ onChange }: { readonly onChange: () => void }) {
         </ConfirmDialog>
       )}
       {asked?.kind === 'rollBack' && value?.deployment && (
-        <ConfirmDialog title="Roll back?" action="Roll back" onConfirm={() => void change()} onCancel={() => setAsked(undefined)}>
+        <ConfirmDialog
+          title="Roll back?"
+          action="Roll back"
+          onConfirm={() => void change()}
+          onCancel={() => setAsked(undefined)}
+        >
           <p>
             {value.deployment.canary
               ? `The canary ${value.deployment.canary.version} ends, and ${value.deployment.promoted} answers everyone.`
@@ -132,5 +142,7 @@ function VersionTable({ list: { data, deployment, serving }, onPromote }: Versio
 }
 
 function deploymentText({ promoted, canary }: Deployment): string {
-  return canary ? `${canary.version} answers ${canary.percent}% of clients, ${promoted} the others.` : `${promoted} answers.`;
+  return canary
+    ? `${canary.version} answers ${canary.percent}% of clients, ${promoted} the others.`
+    : `${promoted} answers.`;
 }

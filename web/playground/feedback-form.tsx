@@ -55,7 +55,13 @@ export function FeedbackForm({ generation }: { readonly generation: Generation }
           <legend>Rating</legend>
           {stars.map((count) => (
             <label key={count} class="star" {...(rating !== undefined && count <= rating && { 'data-lit': '' })}>
-              <input type="radio" name="rating" value={count} checked={rating === count} onChange={() => setRating(count)} />
+              <input
+                type="radio"
+                name="rating"
+                value={count}
+                checked={rating === count}
+                onChange={() => setRating(count)}
+              />
               <span aria-hidden="true">★</span>
               <span class="visually-hidden">{count === 1 ? '1 star' : `${count} stars`}</span>
             </label>
@@ -67,14 +73,28 @@ export function FeedbackForm({ generation }: { readonly generation: Generation }
       </div>
       <label>
         What should have come instead
-        <textarea rows={2} maxLength={20_000} value={correction} onInput={({ currentTarget }) => setCorrection(currentTarget.value)} />
+        <textarea
+          rows={2}
+          maxLength={20_000}
+          value={correction}
+          onInput={({ currentTarget }) => setCorrection(currentTarget.value)}
+        />
       </label>
       <label>
         Comment
-        <input type="text" maxLength={20_000} value={comment} onInput={({ currentTarget }) => setComment(currentTarget.value)} />
+        <input
+          type="text"
+          maxLength={20_000}
+          value={comment}
+          onInput={({ currentTarget }) => setComment(currentTarget.value)}
+        />
       </label>
       <div class="row">
-        <button type="submit" class="primary" disabled={!isJudged || sending.state === 'sending' || sending.state === 'kept'}>
+        <button
+          type="submit"
+          class="primary"
+          disabled={!isJudged || sending.state === 'sending' || sending.state === 'kept'}
+        >
           Send feedback
         </button>
         <p role="status" class={sending.state === 'failed' ? 'fault' : 'confirmation'}>

@@ -25,7 +25,9 @@ export function Playground() {
   const [turn, setTurn] = useState(0);
   const { generation, begin, stop } = useGeneration();
   const variants = namedVariants(models.value ?? []);
-  const chosen = variants.find(({ id }) => id === settings.model) ?? variants.find(({ itera }) => itera.variant === models.value?.[0]?.itera.variant);
+  const chosen =
+    variants.find(({ id }) => id === settings.model) ??
+    variants.find(({ itera }) => itera.variant === models.value?.[0]?.itera.variant);
   const form = useRef<HTMLFormElement>(null);
   const isRunning = generation.status === 'running';
 
@@ -45,7 +47,11 @@ export function Playground() {
   }
 
   return (
-    <Layout page="Playground" lead="Continue a text, look at every choice of the model, and say what it is worth." about={<ServedModel ready={ready} />}>
+    <Layout
+      page="Playground"
+      lead="Continue a text, look at every choice of the model, and say what it is worth."
+      about={<ServedModel ready={ready} />}
+    >
       <div class="columns">
         <form
           ref={form}
@@ -57,7 +63,11 @@ export function Playground() {
           }}
         >
           <PromptField prompt={prompt} variant={chosen?.itera.variant} onChange={setPrompt} onSubmit={generate} />
-          <SettingsForm settings={{ ...settings, model: chosen?.id ?? '' }} variants={variants} onChange={setSettings} />
+          <SettingsForm
+            settings={{ ...settings, model: chosen?.id ?? '' }}
+            variants={variants}
+            onChange={setSettings}
+          />
           {models.error && <Fault error={models.error} />}
           <div class="row">
             <button type="submit" class="primary" disabled={isRunning}>
@@ -78,9 +88,16 @@ export function Playground() {
             </div>
             {generation.status === 'failed' && <p class="fault">{faultText(generation.error)}</p>}
             {generation.tokens.length > 0 ? (
-              <TokenView prompt={generation.prompt} tokens={generation.tokens} selected={selected} onSelect={setSelected} />
+              <TokenView
+                prompt={generation.prompt}
+                tokens={generation.tokens}
+                selected={selected}
+                onSelect={setSelected}
+              />
             ) : (
-              <p class="empty muted">{isRunning ? 'The model reads the prompt.' : 'The text appears here, shaded by how sure the model was.'}</p>
+              <p class="empty muted">
+                {isRunning ? 'The model reads the prompt.' : 'The text appears here, shaded by how sure the model was.'}
+              </p>
             )}
             <Legend />
             {generation.status !== 'idle' && <Facts generation={generation} />}
@@ -89,7 +106,10 @@ export function Playground() {
             <section class="card" aria-labelledby="token-title">
               <h2 id="token-title">Chosen token</h2>
               <div aria-live="polite">
-                <TokenDetails token={selected === undefined ? undefined : generation.tokens[selected]} index={selected ?? 0} />
+                <TokenDetails
+                  token={selected === undefined ? undefined : generation.tokens[selected]}
+                  index={selected ?? 0}
+                />
               </div>
             </section>
           )}

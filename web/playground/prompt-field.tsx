@@ -69,12 +69,14 @@ export function PromptField({ prompt, variant, onChange, onSubmit }: PromptField
               aria-keyshortcuts={at === 0 ? 'Control+Space Alt+1' : `Alt+${at + 1}`}
               onClick={() => accept(suggestion)}
             >
-              <kbd aria-hidden="true">Alt {at + 1}</kbd>
+              <span class="shortcut" data-keys={`Alt ${at + 1}`} />
               <span class="suggestion-text">{suggestion.text.replaceAll('\n', '⏎')}</span>
               <small>{formatPercent(suggestion.probability)}</small>
             </button>
           ))}
-          {suggestions.length === 0 && <span class="muted">{isOn ? (fault ?? 'Suggestions appear as you type.') : 'Suggestions are off.'}</span>}
+          {suggestions.length === 0 && (
+            <span class="muted">{isOn ? (fault ?? 'Suggestions appear as you type.') : 'Suggestions are off.'}</span>
+          )}
         </div>
         <label class="check">
           <input type="checkbox" checked={isOn} onChange={({ currentTarget }) => setIsOn(currentTarget.checked)} />
@@ -82,8 +84,8 @@ export function PromptField({ prompt, variant, onChange, onSubmit }: PromptField
         </label>
       </div>
       <p id="prompt-hint" class="muted keys">
-        <kbd>Ctrl</kbd> <kbd>Enter</kbd> generates, <kbd>Esc</kbd> stops, <kbd>Ctrl</kbd> <kbd>Space</kbd> takes the first
-        suggestion.
+        <kbd>Ctrl</kbd> <kbd>Enter</kbd> generates, <kbd>Esc</kbd> stops, <kbd>Ctrl</kbd> <kbd>Space</kbd> takes the
+        first suggestion.
       </p>
     </div>
   );

@@ -21,7 +21,10 @@ export const firstSettings: Settings = {
 };
 
 /** The request that the fields describe; the server is the judge of their values. */
-export function toRequest(prompt: string, { model, maxTokens, temperature, topP, seed, stop }: Settings): CompletionRequest {
+export function toRequest(
+  prompt: string,
+  { model, maxTokens, temperature, topP, seed, stop }: Settings,
+): CompletionRequest {
   const stops = stop.split('\n').filter((line) => line !== '');
   return {
     ...{ model, prompt, max_tokens: Number(maxTokens), temperature: Number(temperature) },

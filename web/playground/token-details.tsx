@@ -5,7 +5,9 @@ import type { ShownToken } from './use-generation.ts';
 /** A token's probability, and what could have stood in its place. */
 export function TokenDetails({ token, index }: { readonly token: ShownToken | undefined; readonly index: number }) {
   if (!token) {
-    return <p class="muted">Point at a token, or move to the output and use the arrow keys, to see its alternatives.</p>;
+    return (
+      <p class="muted">Point at a token, or move to the output and use the arrow keys, to see its alternatives.</p>
+    );
   }
   return (
     <>

@@ -29,7 +29,8 @@ export function TokenView({ prompt, tokens, selected, onSelect }: TokenViewProps
   }, [id, selected]);
 
   const select = ({ target }: Event): void => {
-    const index = target instanceof HTMLElement ? target.closest<HTMLElement>('[data-index]')?.dataset['index'] : undefined;
+    const index =
+      target instanceof HTMLElement ? target.closest<HTMLElement>('[data-index]')?.dataset['index'] : undefined;
     if (index !== undefined) onSelect(Number(index));
   };
 
@@ -60,7 +61,7 @@ export function TokenView({ prompt, tokens, selected, onSelect }: TokenViewProps
       {tokens.map(({ text, token, logProb }, index) => (
         // biome-ignore lint/a11y/useFocusableInteractive: the list has the focus and names its active token
         <span
-          // biome-ignore lint/suspicious/noArrayIndexKey: tokens are only added at the end
+          // Tokens are only added at the end
           key={index}
           id={`${id}-${index}`}
           class="token"
@@ -86,7 +87,12 @@ export function nameToken(token: string): string {
   return token.trim() === '' ? (whiteSpace[token] ?? 'white space') : token;
 }
 
-const whiteSpace: Readonly<Record<string, string>> = { ' ': 'space', '\n': 'new line', '\n\n': 'two new lines', '\t': 'tab' };
+const whiteSpace: Readonly<Record<string, string>> = {
+  ' ': 'space',
+  '\n': 'new line',
+  '\n\n': 'two new lines',
+  '\t': 'tab',
+};
 
 /** What the shades and lines mean. */
 export function Legend() {

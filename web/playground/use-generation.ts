@@ -72,7 +72,8 @@ export function useGeneration() {
         }
         now = { ...now, status: 'done' };
       } catch (error) {
-        now = isAbort(error) || own.signal.aborted ? { ...now, status: 'stopped' } : { ...now, status: 'failed', error };
+        now =
+          isAbort(error) || own.signal.aborted ? { ...now, status: 'stopped' } : { ...now, status: 'failed', error };
       }
       show();
     },
@@ -106,6 +107,7 @@ export const outputOf = ({ tokens }: Generation): string => tokens.map(({ text }
 
 /** Tokens a second after the first one; undefined for fewer than two. */
 export function tokensPerSecond({ tokens, firstTokenMs, totalMs }: Generation): number | undefined {
-  if (tokens.length < 2 || firstTokenMs === undefined || totalMs === undefined || totalMs <= firstTokenMs) return undefined;
+  if (tokens.length < 2 || firstTokenMs === undefined || totalMs === undefined || totalMs <= firstTokenMs)
+    return undefined;
   return (1000 * (tokens.length - 1)) / (totalMs - firstTokenMs);
 }

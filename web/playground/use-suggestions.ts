@@ -16,7 +16,9 @@ const waitMs = 250;
  * @param text - Undefined asks for nothing.
  */
 export function useSuggestions(text: string | undefined, variant: string | undefined) {
-  const [found, setFound] = useState<{ readonly for?: string; readonly list: readonly ShownSuggestion[] }>({ list: [] });
+  const [found, setFound] = useState<{ readonly for?: string; readonly list: readonly ShownSuggestion[] }>({
+    list: [],
+  });
   const [fault, setFault] = useState<string>();
   useEffect(() => {
     if (text === undefined || text === '') return undefined;

@@ -32,6 +32,8 @@ export function Chart({ draw, height }: ChartProps) {
       isCurrent = false;
     };
   }, [draw, width]);
-  // biome-ignore lint/security/noDangerouslySetInnerHtml: SVG that our chart code made, which escapes all texts
-  return <div ref={place} class="chart" style={{ minHeight: `${height}px` }} dangerouslySetInnerHTML={{ __html: svg }} />;
+  // SVG that our chart code made, which escapes all texts
+  return (
+    <div ref={place} class="chart" style={{ minHeight: `${height}px` }} dangerouslySetInnerHTML={{ __html: svg }} />
+  );
 }

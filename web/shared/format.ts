@@ -12,7 +12,8 @@ export const formatAmount = (value: number): string =>
 
 export const formatPrecise = (value: number): string => precise.format(value);
 
-export const formatMs = (ms: number): string => (ms >= 1000 ? `${formatAmount(ms / 1000)} s` : `${formatAmount(ms)} ms`);
+export const formatMs = (ms: number): string =>
+  ms >= 1000 ? `${formatAmount(ms / 1000)} s` : `${formatAmount(ms)} ms`;
 
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB'];

@@ -25,7 +25,7 @@ export const serverRoot = new URL('..', document.baseURI).href;
  * @param path - Without a leading slash.
  * @throws {@link ApiError} for any answer that is not a success; an abort as `fetch` throws it.
  */
-export async function request(path: string, init: RequestInit = {}): Promise<Response> {
+async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
   const key = apiKey();
   if (key !== undefined) headers.set('authorization', `Bearer ${key}`);

@@ -19,7 +19,7 @@ export function useLoaded<T>(load: ((signal: AbortSignal) => Promise<T>) | undef
   const { changes } = useApiKey();
   const [count, setCount] = useState(0);
   const [state, setState] = useState<{ readonly value?: T; readonly error?: Error }>({});
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new key and a wish to reload load again
+  // A new key and a wish to reload load again.
   useEffect(() => {
     if (!load) return undefined;
     const ended = new AbortController();

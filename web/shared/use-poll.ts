@@ -8,7 +8,7 @@ export function usePoll(poll: (signal: AbortSignal) => Promise<void>, intervalMs
   const { isWanted, changes } = useApiKey();
   const latest = useRef(poll);
   latest.current = poll;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new key begins anew
+  // A new key begins anew.
   useEffect(() => {
     if (isWanted) return undefined;
     const ended = new AbortController();

@@ -47,7 +47,7 @@ export function modelFilesRoute(app: App, context: ServerContext): void {
       const hash = Object.hasOwn(sha256, path) ? sha256[path] : undefined;
       const etag = hash === undefined ? `W/"${found.size}-${found.mtimeMs}"` : `"${hash}"`;
       reply.header('etag', etag).header('x-itera-version', version).header('cache-control', 'private, no-cache');
-      if (request.headers['if-none-match']?.split(/, */).includes(etag)) return reply.code(304).send();
+      if (request.headers['if-none-match']?.split(/, */).includes(etag)) return reply.code(304).send(null);
       reply.header('content-length', found.size);
       reply.type(path.endsWith('.json') ? 'application/json; charset=utf-8' : 'application/octet-stream');
       return reply.send(createReadStream(file));

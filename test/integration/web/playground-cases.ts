@@ -4,19 +4,16 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createApiKey, readApiKeys } from '../../../src/server/api-keys-file.ts';
 import type { Server } from '../../../src/server/server.ts';
-import { requirement } from '../../requirements.ts';
 import { createToyServer } from '../server/toy-server.ts';
 import { openToyStore } from '../server/toy-versions.ts';
-import { findFaults, keepPictures, phoneOverflow, startWebHarness, type WebHarness } from './web-harness.ts';
+import { findFaults, keepPictures, phoneOverflow, type WebHarness } from './web-harness.ts';
 
-const browserNeeded = requirement('chromium');
-
-describe.skipIf(!browserNeeded.available)(`the playground ${browserNeeded.reason}`, () => {
+/** Tests of the playground; the harness is there once tests run. */
+export function testPlayground(use: () => WebHarness): void {
   let harness: WebHarness;
-  beforeAll(async () => {
-    harness = await startWebHarness();
+  beforeAll(() => {
+    harness = use();
   });
-  afterAll(() => harness?.close());
 
   describe('of a server with a store', () => {
     let toy: Awaited<ReturnType<typeof openToyStore>>;
@@ -166,4 +163,4 @@ describe.skipIf(!browserNeeded.available)(`the playground ${browserNeeded.reason
     await server.close();
     await rm(dir, { recursive: true });
   });
-});
+}
