@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The Python that parity tests run: `ITERA_PYTHON`, or the system's. */
-const python = process.env['ITERA_PYTHON'] ?? '/usr/bin/python3';
+/** The Python that tests run: `ITERA_PYTHON`, or the system's. */
+export const python = process.env['ITERA_PYTHON'] ?? '/usr/bin/python3';
 
 /** The browser that tests run: `ITERA_CHROMIUM`, or Debian's. */
 export const chromiumPath = process.env['ITERA_CHROMIUM'] ?? '/usr/bin/chromium';
@@ -28,6 +28,15 @@ const requirements = {
   pytorch: {
     look: () => execFileSync(python, ['-c', 'import torch'], { stdio: 'pipe', timeout: 60_000 }),
     provide: `install PyTorch for ${python} (Debian: apt-get install python3-torch), or set ITERA_PYTHON`,
+  },
+  python: {
+    look: () => execFileSync(python, ['--version'], { stdio: 'pipe', timeout: 60_000 }),
+    provide: `install Python 3 as ${python} (Debian: apt-get install python3), or set ITERA_PYTHON`,
+  },
+  curl: {
+    // Older ones hide what a server says of an error.
+    look: () => execFileSync('curl', ['--fail-with-body', '--version'], { stdio: 'pipe', timeout: 60_000 }),
+    provide: 'install curl 7.76 or newer (Debian: apt-get install curl)',
   },
   chromium: {
     look: () => execFileSync(chromiumPath, ['--version'], { stdio: 'pipe', timeout: 60_000 }),
