@@ -9,6 +9,7 @@ import { defaultBounds, parseDegradationBounds } from '../evaluation/degradation
 import { compressedVariants } from '../models/variants.ts';
 import { adaptationTable } from '../report/adaptation-table.ts';
 import { benchmarkTables } from '../report/benchmark-table.ts';
+import { energyTables } from '../report/energy-table.ts';
 import { exportTable } from '../report/export-table.ts';
 import { sortRecords } from '../report/record-kinds.ts';
 import type { Report } from '../report/report.ts';
@@ -42,6 +43,7 @@ interface RunOptions {
   readonly maxDegradation?: string;
   readonly exports: boolean;
   readonly bench: boolean;
+  readonly energy: boolean;
   readonly server: boolean;
   readonly drill?: readonly string[];
   readonly seed: number;
@@ -73,6 +75,7 @@ export function runCommand(): Command {
     )
     .option('--no-exports', 'do not compare exported files with the model')
     .option('--no-bench', 'do not time the model in several runtimes')
+    .option('--no-energy', 'do not measure or bound what the model draws')
     .option('--no-server', 'do not serve the model and load the server')
     .option(
       '--drill <name>',
@@ -112,6 +115,7 @@ async function run(options: RunOptions): Promise<void> {
       bounds,
       exports: options.exports,
       runtimes: options.bench ? benchRuntimes : [],
+      energy: options.energy,
       server: options.server,
       drills,
       seed: options.seed,
@@ -155,7 +159,7 @@ function datasetsWith(split: Split): string[] {
 }
 
 function describeOnTerminal(report: Report): string {
-  const { model, exports, speed, server, adaptation } = sortRecords(report.records);
+  const { model, exports, speed, energy, server, adaptation } = sortRecords(report.records);
   const measured = model.filter(({ status }) => status !== 'notRun');
   const notRun = summarize(report).notRun.map(({ what, reason }) => `Not run: ${what}. ${reason}`);
   const [sample] = report.samples;
@@ -165,6 +169,7 @@ function describeOnTerminal(report: Report): string {
     ...(report.bounds ? [terminalTable(variantTable(measured, reportVerdicts(report)))] : []),
     ...(exports.length > 0 ? [terminalTable(exportTable(exports))] : []),
     ...(speed.length > 0 ? benchmarkTables(speed).map((table) => terminalTable(table)) : []),
+    ...energyTables(energy).map((table) => terminalTable(table)),
     ...(server.length > 0 ? [terminalTable(serverTable(server))] : []),
     ...(adaptation.length > 0 ? [terminalTable(adaptationTable(adaptation))] : []),
     ...notRun,

@@ -8,17 +8,20 @@ export interface RecordKinds {
   readonly exports: readonly MeasurementRecord[];
   /** How fast the model runs, in which runtime. */
   readonly speed: readonly MeasurementRecord[];
+  /** What energy it draws, and what it would draw elsewhere. */
+  readonly energy: readonly MeasurementRecord[];
   /** How fast the model answers over HTTP. */
   readonly server: readonly MeasurementRecord[];
   /** What learning from feedback changed. */
   readonly adaptation: readonly MeasurementRecord[];
 }
 
-/** Tells the records of an export's verification, of a benchmark, of a server and of an adaptation from those of the model's quality. */
+/** Tells the records of an export's verification, of a benchmark, of energy, of a server and of an adaptation from those of the model's quality. */
 export function sortRecords(records: readonly MeasurementRecord[]): RecordKinds {
   const kindOf = ({ metric, status, conditions }: MeasurementRecord): keyof RecordKinds => {
     if (conditions['scenario'] !== undefined) return 'adaptation';
     if (conditions['concurrency'] !== undefined) return 'server';
+    if (conditions['meter'] !== undefined || conditions['platform'] !== undefined) return 'energy';
     if (conditions['check'] !== undefined || conditions['format'] !== undefined) return 'exports';
     const isAbsent = status === 'notRun' && metric === 'latency_ms' && conditions.runtime !== undefined;
     const isTimed = conditions['runtimeVersion'] !== undefined || conditions['stage'] !== undefined;
@@ -29,6 +32,7 @@ export function sortRecords(records: readonly MeasurementRecord[]): RecordKinds 
     model: of('model'),
     exports: of('exports'),
     speed: of('speed'),
+    energy: of('energy'),
     server: of('server'),
     adaptation: of('adaptation'),
   };

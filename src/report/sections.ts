@@ -2,6 +2,8 @@ import type { MeasurementRecord, Metric } from '../core/measurement.ts';
 import { adaptationChart, adaptationTable } from './adaptation-table.ts';
 import { benchmarkChart } from './benchmark-chart.ts';
 import { benchmarkTables } from './benchmark-table.ts';
+import { energyCharts } from './energy-chart.ts';
+import { energyTables } from './energy-table.ts';
 import { exportTable } from './export-table.ts';
 import { sortRecords } from './record-kinds.ts';
 import type { Report } from './report.ts';
@@ -70,7 +72,7 @@ const others: readonly SectionPlan[] = [
 
 /** The results in reading order; parts without records are left out. */
 export function reportSections(report: Report): Section[] {
-  const { model: records, exports, speed, server, adaptation } = sortRecords(report.records);
+  const { model: records, exports, speed, energy, server, adaptation } = sortRecords(report.records);
   const ofModel = { ...report, records };
   const planned: Section[] = [quality, ...others]
     .filter(({ metrics }) => records.some(({ metric }) => metrics.includes(metric)))
@@ -84,6 +86,7 @@ export function reportSections(report: Report): Section[] {
     ...planned,
     ...exportSections(exports),
     ...speedSections(speed),
+    ...energySections(energy),
     ...serverSections(server),
     ...adaptationSections(adaptation),
   ];
@@ -128,6 +131,20 @@ function speedSections(records: readonly MeasurementRecord[]): Section[] {
     text: index === 0 ? text : table.caption,
     table,
     charts: index === 0 ? chart : [],
+  }));
+}
+
+function energySections(records: readonly MeasurementRecord[]): Section[] {
+  const text =
+    'What the work draws over the idle level on the machine described under Provenance: read from a meter, or, where there ' +
+    'is none, as bounds that follow from CPU time; the records say how, and why no meter could be used. Measured numbers, ' +
+    'estimates and projections never share a table.';
+  const charts = energyCharts(records);
+  return energyTables(records).map((table, index) => ({
+    title: table.caption,
+    text: index === 0 ? text : (table.note ?? ''),
+    table,
+    charts: index === 0 ? charts : [],
   }));
 }
 

@@ -23,6 +23,7 @@ import { createDatasetScorer, type DatasetScorer } from './dataset-scorer.ts';
 import { modelName, trainingCurves } from './model-facts.ts';
 import { describeProvenance } from './provenance.ts';
 import { drillStages } from './run-drills.ts';
+import { energyStage } from './run-energy.ts';
 import { checkExports } from './run-exports.ts';
 import { serverStage } from './run-server.ts';
 import { runStages, type Stage } from './stages.ts';
@@ -42,6 +43,8 @@ export interface ValidationOptions {
   readonly exports?: boolean;
   /** Runtimes that the model is timed in. Default: none. */
   readonly runtimes?: readonly BenchRuntime[];
+  /** Whether the energy of the model and its variants is measured, or bounded. Default: not. */
+  readonly energy?: boolean;
   /** Whether the model is served, and the server asked. Default: not. */
   readonly server?: boolean;
   /** Feedback that the model is adapted to, each in a drill of its own. Default: none. */
@@ -75,6 +78,7 @@ export async function runValidation(folder: ModelFolder, options: ValidationOpti
     ({ model }) => samplesStage(model, name, options),
     ...(options.exports ? [() => exportsStage(folder, name, options)] : []),
     ...(options.runtimes?.length ? [({ prepared }: Ready) => benchmarkStage(folder, name, prepared, options)] : []),
+    ...(options.energy ? [({ prepared }: Ready) => energyStage(folder, prepared, { ...options, name })] : []),
     ...(options.server ? [() => serverStage(folder, { ...options, name })] : []),
     ...drillStages(folder, name, options).map((stage) => () => stage),
   ];

@@ -43,9 +43,18 @@ describe('sortRecords', () => {
       ...{ ...quality, metric: 'tokens_per_second' },
       conditions: { model: 'toy', variant: 'fp32', concurrency: 8 },
     };
-    const kinds = sortRecords([check, absentExport, quality, ...timed, absent, served]);
+    const drawn: MeasurementRecord = {
+      ...{ ...quality, metric: 'energy_j_per_token' },
+      conditions: { model: 'toy', variant: 'fp32', meter: 'rapl' },
+    };
+    const projected: MeasurementRecord = {
+      ...{ ...quality, metric: 'projected_energy_j_per_token' },
+      conditions: { model: 'toy', variant: 'fp32', platform: 'laptop' },
+    };
+    const kinds = sortRecords([check, absentExport, quality, ...timed, absent, served, drawn, projected]);
     expect(kinds).toEqual({
       adaptation: [],
+      energy: [drawn, projected],
       server: [served],
       model: [quality],
       exports: [check, absentExport],
