@@ -82,6 +82,7 @@ export function LoadForm({ state, onLoad }: LoadFormProps) {
       <label>
         Variant
         <select
+          aria-describedby="variant-hint"
           value={chosen?.variant ?? ''}
           disabled={choices.length === 0}
           onChange={({ currentTarget }) => setWanted(currentTarget.value as VariantName)}
@@ -93,6 +94,9 @@ export function LoadForm({ state, onLoad }: LoadFormProps) {
             </option>
           ))}
         </select>
+        <small id="variant-hint">
+          In less than 16 bits, rounding differs a little between this runtime and the server's, so texts may part.
+        </small>
       </label>
       <button type="submit" class="primary" disabled={isBusy || !chosen}>
         Load

@@ -71,8 +71,8 @@ export function livePlots(history: readonly Sample[]): readonly LivePlot[] {
         values(history, 'p99', ({ time_to_first_token_ms: it }) => it?.p99),
       ],
     },
-    { title: 'Tokens drawn', unit: '1/s', series: [rates(history, 'tokens', (it) => it.output_tokens)] },
-    { title: 'Requests', unit: '1/s', series: [rates(history, 'requests', (it) => it.request_count)] },
+    { title: 'Tokens drawn', unit: 'per s', series: [rates(history, 'tokens', (it) => it.output_tokens)] },
+    { title: 'Requests', unit: 'per s', series: [rates(history, 'requests', (it) => it.request_count)] },
     {
       title: 'Generations',
       unit: 'texts',
@@ -83,7 +83,7 @@ export function livePlots(history: readonly Sample[]): readonly LivePlot[] {
     },
     {
       title: 'Errors and refusals',
-      unit: '1/s',
+      unit: 'per s',
       series: [rates(history, 'errors', errorCount), rates(history, 'refused', (it) => it.rejected_count)],
     },
   ];

@@ -24,7 +24,7 @@ export function testBrowserPage(use: () => WebHarness): void {
     harness = use();
     dir = await mkdtemp(join(tmpdir(), 'itera-web-model-'));
     const folder = await openModel('itera-lite-micro');
-    const settings = { variants: ['int4'], calibration: { seed: 1, tokens: 1000 }, version: '0.0.0' } as const;
+    const settings = { variants: ['fp16'], calibration: { seed: 1, tokens: 1000 }, version: '0.0.0' } as const;
     const compressed = await writeVariants(folder, await compressModel(folder, settings), join(dir, 'model'));
     server = await createToyServer({ folder: compressed, webDir: harness.webDir });
     url = `${await server.listen()}/ui/browser.html`;
@@ -53,11 +53,11 @@ export function testBrowserPage(use: () => WebHarness): void {
     return (await page.locator('.generated').textContent()) ?? '';
   }
 
-  it('generates what Node does, in fp32 and int4, and without the server once loaded', {
+  it('generates what Node does, in fp32 and fp16, and without the server once loaded', {
     timeout: 60_000,
   }, async () => {
     const { page, takeErrors } = await harness.open(url);
-    expect(await greedyInPage(page, 'int4')).toBe(await greedyInNode('int4'));
+    expect(await greedyInPage(page, 'fp16')).toBe(await greedyInNode('fp16'));
     const expected = await greedyInNode('fp32');
     expect(await greedyInPage(page, 'fp32')).toBe(expected);
 

@@ -62,7 +62,7 @@ export function testDashboard(use: () => WebHarness): void {
     await expect.poll(() => tokens.textContent(), { timeout: 10_000 }).toBe(`${before + 20}`);
     const figure = page.locator('figure', { has: page.getByRole('img', { name: 'Tokens drawn' }) });
     await figure.locator('svg.itera-chart').waitFor();
-    expect(await figure.locator('figcaption').textContent()).toMatch(/^ ?tokens\s[\d.]+ 1\/s$/);
+    expect(await figure.locator('figcaption').textContent()).toMatch(/^ ?tokens\s[\d.]+ per s$/);
     expect(await page.getByRole('img', { name: 'Latency of requests' }).count()).toBe(1);
     expect(takeErrors()).toEqual([]);
     await page.context().close();
@@ -137,7 +137,7 @@ export function testDashboard(use: () => WebHarness): void {
     const plain = await createToyServer({ webDir: harness.webDir });
     const { page, takeErrors } = await harness.open(`${await plain.listen()}/ui/dashboard.html`);
     await page.getByText('This server has no store').waitFor();
-    await page.getByRole('img', { name: 'Requests' }).waitFor();
+    await page.getByRole('img', { name: 'Generations' }).waitFor();
     expect(takeErrors()).toEqual([]);
     await page.context().close();
     await plain.close();

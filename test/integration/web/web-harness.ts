@@ -70,10 +70,10 @@ function launch(): Promise<Browser> {
 /** Serious and critical faults of accessibility, in light and in dark. */
 export async function findFaults(page: Page): Promise<string[]> {
   const found: string[] = [];
+  // As a command of the debugger, which the page's policy does not bind.
+  await page.evaluate(axe.source);
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
-    // As a command of the debugger, which the page's policy does not bind.
-    await page.evaluate(axe.source);
     const { violations } = await page.evaluate<AxeResults>('axe.run(document)');
     for (const { id, impact, nodes } of violations) {
       if (impact !== 'serious' && impact !== 'critical') continue;
