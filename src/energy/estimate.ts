@@ -50,7 +50,7 @@ export function describeEstimate(machine: Machine): string {
   const cpu = machine.cpuModel.trim() === '' ? 'its name is not known' : machine.cpuModel.trim();
   const what = isDefault ? `the default for an unknown processor (${cpu})` : `${name} (${cpu})`;
   const where = machine.virtualization
-    ? ` This is a virtual machine (${machine.virtualization}), which has no meter.`
+    ? ` This is a virtual machine (${machine.virtualization}): its host's meters are out of reach.`
     : '';
   return (
     `estimated, not measured: CPU seconds x ${formatW(lowW)} to ${formatW(highW)} W per busy core over idle, for ` +

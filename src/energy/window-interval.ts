@@ -30,8 +30,8 @@ const studentQuantiles = [
  * @param workloads - Windows of each, round by round; several workloads are drawn together, the same rounds for all, so that
  *   what disturbed a round cancels in a ratio.
  * @param statistic - Of the sums of each workload.
- * @returns The percentiles' distances from the value, times √(n/(n−1))·t/1.96 for n rounds: the plain percentile interval of
- *   few windows is too narrow by that factor.
+ * @returns The percentiles' distances from the value (as ratios where all are positive), times √(n/(n−1))·t/1.96 for n
+ *   rounds: the plain percentile interval of few windows is too narrow by that factor.
  * @throws {@link IteraError} `INVALID_ARGUMENT` with fewer than two rounds, or if workloads differ in their number.
  * @see Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 4 (expanded percentile interval).
  */
@@ -64,7 +64,12 @@ export function bootstrapWindows(
   }
   const factor = (Math.sqrt(rounds / (rounds - 1)) * (studentQuantiles[rounds - 2] ?? 1.96)) / 1.96;
   const [low, high] = [quantile(values, 0.025), quantile(values, 0.975)];
-  return { value, interval: [value - factor * (value - low), value + factor * (high - value)] };
+  return { value, interval: [expand(value, low, factor), expand(value, high, factor)] };
+}
+
+/** Moves the end of an interval away from its value: in proportion, so that what is positive stays so, where both are. */
+function expand(value: number, end: number, factor: number): number {
+  return value > 0 && end > 0 ? value * (end / value) ** factor : value + factor * (end - value);
 }
 
 const draw = (windows: readonly Window[], random: Random): readonly Window[] =>

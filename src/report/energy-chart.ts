@@ -68,6 +68,7 @@ function drawBars(
         const { value, interval } = record;
         return {
           value: value * factor,
+          label: String(Number((value * factor).toPrecision(3))),
           ...(interval && { interval: [interval[0] * factor, interval[1] * factor] as const }),
         };
       }),

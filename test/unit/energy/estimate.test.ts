@@ -31,7 +31,7 @@ describe('estimateCpuEnergy', () => {
 
   it('says that it runs on a virtual machine, and how that showed', () => {
     const { method } = estimateCpuEnergy(1, machine('AMD EPYC', { virtualization: 'QEMU Standard PC' }));
-    expect(method).toContain('This is a virtual machine (QEMU Standard PC), which has no meter.');
+    expect(method).toContain("This is a virtual machine (QEMU Standard PC): its host's meters are out of reach.");
   });
 
   it.each([-1, Number.NaN, Number.POSITIVE_INFINITY])('refuses %s CPU seconds', (seconds) => {

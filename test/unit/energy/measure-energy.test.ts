@@ -122,7 +122,7 @@ describe('measureEnergy against a machine of known power', () => {
         reason: expect.stringMatching(/^it failed meanwhile: .*intel-rapl:0\/energy_uj cannot be read any more/),
       },
     ]);
-    expect(new Set(records.map(({ status }) => status))).toEqual(new Set(['estimated']));
+    expect(new Set(records.map(({ status }) => status))).toEqual(new Set(['estimated', 'notRun']));
   });
 
   it('does not put estimates in the place of a meter that was asked for', async () => {
@@ -167,6 +167,15 @@ describe('measureEnergy without a meter', () => {
     const { records, meter, unusable } = await estimate();
     expect(meter.status).toBe('estimated');
     expect(unusable.map(({ name }) => name)).toEqual(['rapl', 'perf', 'powermetrics', 'hwmon', 'battery']);
+    const absent = records.filter(({ status }) => status === 'notRun');
+    expect(absent).toEqual([
+      expect.objectContaining({
+        metric: 'energy_j_per_token',
+        reason: expect.stringMatching(
+          /^No meter of this machine could be used.* rapl: there is no .* battery: there is no/,
+        ),
+      }),
+    ]);
     const record = find(records, 'energy_j_per_token', 'fp32');
     expect(record.status).toBe('estimated');
     expect(record).not.toHaveProperty('confidence');
