@@ -13,7 +13,9 @@ import { Versions } from './versions.tsx';
 export function Dashboard() {
   const ready = useLoaded(api.ready);
   const models = useLoaded(api.models);
-  const store = ready.value?.store;
+  const isWithoutStore = ready.value?.store === 'none';
+  // Also where the server says that it is not ready: what can be shown then is shown.
+  const isAnswered = ready.value !== undefined || ready.error !== undefined;
   return (
     <Layout
       page="Dashboard"
@@ -21,7 +23,7 @@ export function Dashboard() {
       about={<ServedModel ready={ready} />}
     >
       <LiveMetrics />
-      {store === 'none' && (
+      {isWithoutStore && (
         <section class="card" aria-labelledby="no-store-title">
           <h2 id="no-store-title">Feedback, adaptation and versions</h2>
           <p>
@@ -30,7 +32,7 @@ export function Dashboard() {
           </p>
         </section>
       )}
-      {store !== undefined && store !== 'none' && (
+      {isAnswered && !isWithoutStore && (
         <>
           <FeedbackOverview />
           <AdaptationRuns />

@@ -1,5 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { CandidateEvidence } from '../../../src/adaptation/candidate/candidate-evidence.ts';
+import { createApiKey, readApiKeys } from '../../../src/server/api-keys-file.ts';
 import type { Server } from '../../../src/server/server.ts';
 import { createToyServer, post } from '../server/toy-server.ts';
 import { addVersions, openToyStore } from '../server/toy-versions.ts';
@@ -141,5 +145,29 @@ export function testDashboard(use: () => WebHarness): void {
     expect(takeErrors()).toEqual([]);
     await page.context().close();
     await plain.close();
+  });
+
+  it('shows what the key allows, and says of the rest that it does not', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'itera-web-keys-'));
+    const key = await createApiKey(join(dir, 'keys.json'), 'reader', ['infer']);
+    const keys = await readApiKeys(join(dir, 'keys.json'));
+    const own = await openToyStore();
+    const guarded = await createToyServer({
+      store: own.store,
+      versionsDir: own.versionsDir,
+      keys,
+      webDir: harness.webDir,
+    });
+    const { page } = await harness.open(`${await guarded.listen()}/ui/dashboard.html`);
+    await page.getByRole('textbox', { name: 'Key' }).fill(key);
+    await page.getByRole('button', { name: 'Use this key' }).click();
+    await page.locator('.tiles').first().waitFor();
+    await page.getByText('fp32', { exact: true }).waitFor();
+    const refused = page.getByText(/The key does not allow this/);
+    await expect.poll(() => refused.count()).toBe(3);
+    await page.context().close();
+    await guarded.close();
+    await own.remove();
+    await rm(dir, { recursive: true });
   });
 }

@@ -12,7 +12,7 @@ describe.skipIf(!browserNeeded.available)(`the web interface ${browserNeeded.rea
   let harness: WebHarness;
   beforeAll(async () => {
     harness = await startWebHarness();
-  });
+  }, 120_000);
   afterAll(() => harness?.close());
   const use = (): WebHarness => harness;
 
