@@ -36,6 +36,10 @@ const verbs: Readonly<Record<string, Verb>> = {
     summary: 'measure what energy a model draws, or bound it where there is no meter',
     load: async () => (await import('./energy.ts')).energyCommand(),
   },
+  report: {
+    summary: "write a report's pages anew, or tell what changed between two and whether it is significant",
+    load: async () => (await import('./report.ts')).reportCommand(),
+  },
   evaluate: {
     summary: 'measure how well a model predicts a text, every token of it',
     load: async () => (await import('./evaluate.ts')).evaluateCommand(),

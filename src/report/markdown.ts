@@ -64,7 +64,7 @@ function tableBlocks({ columns, rows, note }: Table, numbers: ReadonlyMap<string
       ...Array.from({ length: span - 1 }, () => ''),
     ]),
   );
-  const table = rowsBlock(
+  const table = tableRows(
     columns.map(({ title, better }) => escapeMarkdown(better === undefined ? title : `${title}, ${better} is better`)),
     columns.map(({ kind }) => (kind === 'number' ? '---:' : '---')),
     lines,
@@ -95,7 +95,7 @@ function sampleBlocks(samples: readonly Sample[]): string[] {
 }
 
 function recordRows(records: readonly MeasurementRecord[]): string {
-  return rowsBlock(
+  return tableRows(
     ['No.', 'Record', 'Status', 'Value', 'Unit', 'Interval', 'n', 'Method'],
     ['---:', '---', '---', '---:', '---', '---', '---:', '---'],
     records.map((record, index) => [
@@ -112,14 +112,19 @@ function recordRows(records: readonly MeasurementRecord[]): string {
 }
 
 function factRows(title: string, facts: readonly (readonly [string, string])[]): string {
-  return rowsBlock(
+  return tableRows(
     [title, 'Value'],
     ['---', '---'],
     facts.map(([name, value]) => [escapeMarkdown(name), escapeMarkdown(value)]),
   );
 }
 
-function rowsBlock(titles: readonly string[], rules: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A table of Markdown from cells that are escaped already. */
+export function tableRows(
+  titles: readonly string[],
+  rules: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
   return [titles, rules, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
@@ -128,7 +133,7 @@ function list(items: readonly string[]): string {
 }
 
 /** One line of text in which no character acts as Markdown or HTML. */
-function escapeMarkdown(text: string): string {
+export function escapeMarkdown(text: string): string {
   return text
     .replace(/\s+/g, ' ')
     .replace(/\p{Cc}/gu, '')

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 import type { RecordSet } from '../core/measurement.ts';
 import { replaceFile } from '../data/atomic-file.ts';
@@ -44,7 +44,7 @@ export async function writeReport(report: Report, outDir: string): Promise<strin
  *   a report.
  */
 export async function readReport(path: string): Promise<Report> {
-  return parseReport(await readText(path));
+  return parseFile(path, parseReport);
 }
 
 /**
@@ -53,8 +53,26 @@ export async function readReport(path: string): Promise<Report> {
  * @throws {@link IteraError} as {@link readReport}.
  */
 export async function readRecordSet(path: string): Promise<RecordSet> {
+  return parseFile(path, parseRecordSet);
+}
+
+/**
+ * Writes a file of text whole or not at all; its folder is made if needed.
+ *
+ * @throws {@link IteraError} `OUTPUT_UNWRITABLE` with the path and the cause.
+ */
+export async function writeTextFile(path: string, content: string): Promise<void> {
+  await attempt(path, async () => {
+    await makeFolder(dirname(path));
+    await replaceFile(path, content);
+  });
+}
+
+/** Names the file in what is wrong with it. */
+async function parseFile<T>(path: string, parse: (json: string) => T): Promise<T> {
+  const text = await readText(path);
   try {
-    return parseRecordSet(await readText(path));
+    return parse(text);
   } catch (error) {
     if (!(error instanceof IteraError) || error.code !== 'RECORD_INVALID') throw error;
     throw new IteraError(

@@ -9,6 +9,7 @@ const verbs = [
   'export',
   'bench',
   'energy',
+  'report',
   'evaluate',
   'generate',
   'feedback',
