@@ -65,21 +65,25 @@ export function createBatchedEngine(
   );
   let waiting: Call[] = [];
   let running = false;
+  // Calls that wait or may be made once the results of the last run are read.
+  let due = 0;
   // Prompts and steps take turns, so that neither waits for all of the other.
   let promptIsNext = true;
 
   async function work(): Promise<void> {
     if (running) return;
     running = true;
-    // Calls that are made in the same turn of the event loop come together.
-    await Promise.resolve();
     while (waiting.length > 0) {
+      // Calls that are made in the same turn of the event loop come together. Whoever got a row's result needs several
+      // steps of promises before it asks for the next; a text that grows alone waits for nobody.
+      await (waiting.length < due ? nextTurn() : Promise.resolve());
       const calls = takeCalls();
       try {
         await runCalls(calls);
       } catch (error) {
         for (const call of calls) call.reject(error);
       }
+      due = waiting.length + calls.length;
     }
     running = false;
   }
@@ -135,6 +139,13 @@ export function createBatchedEngine(
     },
   };
 }
+
+/** The event loop's next turn; browsers have no immediates. */
+const nextTurn = (): Promise<void> =>
+  new Promise((resolve) => {
+    if (typeof setImmediate === 'function') setImmediate(resolve);
+    else setTimeout(resolve, 0);
+  });
 
 /** The states of some rows as one batch: those of a whole batch in its order as they are, others copied together. */
 function gatherStates(rows: readonly RowState[]): BatchStates['tensors'] {

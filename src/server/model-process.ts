@@ -30,16 +30,30 @@ export interface ModelMessage {
 let model: ServedModel | undefined;
 const calls = new Map<number, AbortController>();
 
-// What comes in one turn, such as the tokens of a batch, is sent as one message.
+// A message costs about as much as a token of a small model, so they are sent at most so often, except for what someone waits
+// for: the first piece of a text, and the end of a call. What comes in one turn, such as a batch's tokens, goes together.
+const betweenMs = 2;
 let unsent: ModelAnswer[] = [];
+let sentAt = Number.NEGATIVE_INFINITY;
+let immediate: NodeJS.Immediate | undefined;
+let timer: NodeJS.Timeout | undefined;
+
 function say(answer: ModelAnswer): void {
   unsent.push(answer);
-  if (unsent.length > 1) return;
-  setImmediate(() => {
-    const answers = unsent;
-    unsent = [];
-    if (process.connected) process.send?.({ answers, usage: readUsage() } satisfies ModelMessage);
-  });
+  const isUrgent = !('piece' in answer) || answer.piece.index === 0;
+  const restMs = betweenMs - (performance.now() - sentAt);
+  if (isUrgent || restMs <= 0) immediate ??= setImmediate(send);
+  else timer ??= setTimeout(send, restMs);
+}
+
+function send(): void {
+  clearImmediate(immediate);
+  clearTimeout(timer);
+  [immediate, timer] = [undefined, undefined];
+  sentAt = performance.now();
+  const answers = unsent;
+  unsent = [];
+  if (process.connected) process.send?.({ answers, usage: readUsage() } satisfies ModelMessage);
 }
 
 async function answer(question: Exclude<ModelQuestion, { ask: 'load' | 'cancel' }>, signal: AbortSignal) {
