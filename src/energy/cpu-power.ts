@@ -101,8 +101,8 @@ const powerClasses: readonly PowerClass[] = [
     lowW: 0.2,
     highW: 10,
     basis:
-      'around the 6.3 W over idle of a whole Mac mini (M1) with one core busy, memory included (AnandTech 16252, 2020); ' +
-      'an efficiency core draws far less, later cores somewhat more',
+      "around the 4 W that are a core's share of what a Mac mini (M1, 8 cores) draws at most over idle, the whole machine: 39 W " +
+      "and 7 W by Apple's figures; an efficiency core draws far less, a core alone and later ones more",
     matches: named(/^Apple\b/i),
   },
   {
@@ -119,8 +119,8 @@ const powerClasses: readonly PowerClass[] = [
     lowW: 2,
     highW: 30 + memoryHighW,
     basis:
-      'around an AMD Ryzen 9 5950X, whose cores draw from 6 W each with all 16 (32 threads) busy to 20.6 W for one alone ' +
-      '(AnandTech 16214, 2020), with room for faster clocks; and up to ' +
+      'around an AMD Ryzen 9 5950X, whose package draws 142 W with all 32 threads busy, 4.4 W each, and whose core alone ' +
+      'draws 20.6 W (AnandTech 16214, 2020), with room for slower and faster ones; and up to ' +
       `${memoryHighW} W for memory (Jouppi et al. 2021, table 2, at 10 GB/s)`,
     matches: named(/\bCore\b.*(\bi[3579]-|Ultra)|\bRyzen\b/i),
   },

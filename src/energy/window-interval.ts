@@ -63,7 +63,8 @@ export function bootstrapWindows(
     );
   }
   const factor = (Math.sqrt(rounds / (rounds - 1)) * (studentQuantiles[rounds - 2] ?? 1.96)) / 1.96;
-  const [low, high] = [quantile(values, 0.025), quantile(values, 0.975)];
+  // The percentiles of few windows may both lie on one side of the value, which its interval must hold.
+  const [low, high] = [Math.min(quantile(values, 0.025), value), Math.max(quantile(values, 0.975), value)];
   return { value, interval: [expand(value, low, factor), expand(value, high, factor)] };
 }
 
