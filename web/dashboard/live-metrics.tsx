@@ -53,7 +53,7 @@ function Tiles({ metrics }: { readonly metrics: MetricsSummary }) {
     ['Errors', formatPercent(metrics.error_rate)],
     ['Tokens drawn', formatCount(metrics.output_tokens)],
     ['Tokens read', formatCount(metrics.prompt_tokens)],
-    ['Feedback since start', formatCount(metrics.feedback_count)],
+    ['Feedback', formatCount(metrics.feedback_count)],
     ['Memory, server', formatBytes(metrics.memory_mb * 2 ** 20)],
     ...(modelMb === undefined ? [] : [['Memory, models', formatBytes(modelMb * 2 ** 20)] as const]),
     ['Running for', formatDuration(metrics.uptime_s)],
