@@ -13,8 +13,8 @@ const beginnings = [
   'The king had three sons. The first',
 ];
 
-/** The prompt of a request: another one each time, by its number. */
-export const promptOf = (index: number): string => `${beginnings[index % beginnings.length]}`;
+/** The prompt of a request, by its number. */
+const promptOf = (index: number): string => `${beginnings[index % beginnings.length]}`;
 
 /** What is drawn for a request, over HTTP or not. */
 export const generationOf = (index: number, maxNewTokens: number) => ({
