@@ -53,6 +53,12 @@ const statusOf: Readonly<Record<string, number>> = {
   VERSION_CORRUPT: 409,
 };
 
+/** What the library says of these names processes, machines or folders. */
+const messageOf: Readonly<Record<string, string>> = {
+  RUN_IN_PROGRESS: 'An adaptation run goes on already. GET /v1/adaptations shows it.',
+  VERSION_CORRUPT: 'The files of this version are not what was recorded, so that it cannot be served.',
+};
+
 /** What Fastify adds to an error of a body that does not follow its schema. */
 interface SchemaFault {
   readonly keyword: string;
@@ -78,7 +84,9 @@ export function toHttpError(error: unknown, id: string): HttpError {
       return new HttpError(503, message, { code: 'store_unavailable', retryAfterS: 5 });
     }
     const status = statusOf[error.code];
-    if (status !== undefined) return new HttpError(status, error.message, { code: error.code.toLowerCase() });
+    if (status !== undefined) {
+      return new HttpError(status, messageOf[error.code] ?? error.message, { code: error.code.toLowerCase() });
+    }
   }
   const { statusCode, code, message, validation } = (error ?? {}) as Partial<HttpError> & {
     readonly code?: string;

@@ -43,7 +43,11 @@ it('learns from feedback by itself once there is enough, answers meanwhile, and 
   // Whose processor time it was, nobody could say.
   expect(during?.energy).toMatchObject({ status: 'notMeasured', reason: expect.stringContaining('adaptation') });
   const [run] = (await json('/v1/adaptations')).data;
-  expect(run, JSON.stringify(run.findings)).toMatchObject({ status: 'promoted', trigger: 'negativeFeedback', candidate: 'v2' });
+  expect(run, JSON.stringify(run.findings)).toMatchObject({
+    status: 'promoted',
+    trigger: 'negativeFeedback',
+    candidate: 'v2',
+  });
   expect(run.findings.map(({ passed }: { passed: boolean }) => passed)).not.toContain(false);
   for (let tries = 0; (await ask()).model_version !== 'v2'; tries++) {
     expect(tries).toBeLessThan(100);
