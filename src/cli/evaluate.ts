@@ -2,7 +2,7 @@ import { cpus } from 'node:os';
 import { relative } from 'node:path';
 import { Command, Option } from 'commander';
 import { IteraError } from '../core/errors.ts';
-import type { MeasurementRecord } from '../core/measurement.ts';
+import { type MeasurementRecord, withoutSamples } from '../core/measurement.ts';
 import { type Split, splits } from '../data/dataset-registry.ts';
 import { defaultWindow, distinctDatasets } from '../evaluation/dataset-quality.ts';
 import { type ModelProvenance, renderModelCard } from '../models/model-card.ts';
@@ -150,6 +150,6 @@ async function saveMeasurements(
 ): Promise<void> {
   const replaced = new Set(records.map(({ id }) => id));
   const kept = history.measurements.filter(({ id }) => !replaced.has(id));
-  const itera: ModelProvenance = { ...history, measurements: [...kept, ...records] };
+  const itera: ModelProvenance = { ...history, measurements: [...kept, ...records.map(withoutSamples)] };
   await writeModelFolder(folder.dir, { ...folder, itera, readme: renderModelCard(folder.config, itera) });
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import type { MeasurementRecord } from '../core/measurement.ts';
+import { type MeasurementRecord, withoutSamples } from '../core/measurement.ts';
 import { copyFiles, copyModelFiles, refuseOtherModel, writeIntoFolder } from '../models/model-copy-file.ts';
 import { type ModelFolder, readModelFolder } from '../models/model-folder-file.ts';
 import { type CompressedVariant, readVariantRecords, type VariantRecord, variantFiles } from '../models/variants.ts';
@@ -60,7 +60,7 @@ export async function recordVariantMeasurements(
   const known = readVariantRecords(itera);
   const measured = variants.flatMap((variant): [CompressedVariant, VariantRecord][] => {
     const record = known[variant];
-    const measurements = records.filter(({ conditions }) => conditions.variant === variant);
+    const measurements = records.filter(({ conditions }) => conditions.variant === variant).map(withoutSamples);
     return record ? [[variant, { ...record, measurements }]] : [];
   });
   await writeItera(dir, { ...itera, variants: { ...known, ...Object.fromEntries(measured) } });

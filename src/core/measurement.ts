@@ -78,6 +78,13 @@ export interface NotRunRecord extends RecordBase {
   readonly reason: string;
 }
 
+/** A record without its raw samples, for files that many records share. */
+export function withoutSamples(record: MeasurementRecord): MeasurementRecord {
+  if (record.status === 'notRun') return record;
+  const { samples: _, ...kept } = record;
+  return kept;
+}
+
 /** The one form of every number this project states. */
 export type MeasurementRecord = ValueRecord | NotRunRecord;
 

@@ -58,7 +58,7 @@ export function adjustForDiscoveries(pValues: readonly number[]): number[] {
   let least = 1;
   order.forEach((index, place) => {
     const rank = pValues.length - place;
-    least = Math.min(least, ((pValues[index] as number) * pValues.length) / rank);
+    least = Math.min(least, (pValues[index] as number) * (pValues.length / rank));
     adjusted[index] = least;
   });
   return adjusted;

@@ -118,7 +118,8 @@ export function medianInterval(
  * perplexity, denominators are tokens or words and the transform is `Math.exp`.
  *
  * @param options - `transform` must be monotone; by default the ratio itself is taken.
- * @returns The interval, or undefined for fewer than two documents, which cannot show how documents vary.
+ * @returns The interval, which always holds the ratio of all documents itself, or undefined for fewer than two documents,
+ *   which cannot show how documents vary.
  * @throws {@link IteraError} `INVALID_ARGUMENT` if a number is not finite, a denominator is negative or all are 0, or
  *   an option is out of range.
  * @remarks A draw whose denominators are all 0 is repeated.
@@ -152,7 +153,10 @@ export function bootstrapRatioInterval(
   }
   ratios.sort();
   const tail = (1 - confidence) / 2;
-  return [sortedQuantile(ratios, tail), sortedQuantile(ratios, 1 - tail)];
+  const total = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0);
+  const whole = transform(total(numerators) / total(denominators));
+  // Rounding, or a few very unequal documents, can leave the ratio itself just outside.
+  return [Math.min(sortedQuantile(ratios, tail), whole), Math.max(sortedQuantile(ratios, 1 - tail), whole)];
 }
 
 /**

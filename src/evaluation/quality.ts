@@ -6,10 +6,13 @@ import {
   type NotRunRecord,
   recordId,
 } from '../core/measurement.ts';
-import { bootstrapRatioInterval } from '../core/statistics.ts';
+import { bootstrapRatioInterval, type RatioDocument } from '../core/statistics.ts';
 import type { DocumentLoss } from './document-loss.ts';
 
 const confidence = 0.95;
+
+/** Most documents whose single values a record keeps. */
+const mostSamples = 1000;
 
 interface QualityMetric {
   readonly metric: Metric;
@@ -32,7 +35,8 @@ export const qualityMetricUnits: readonly { readonly metric: Metric; readonly un
 /**
  * Bits per byte, word and token perplexity and nats per token of a text, each with a 95% bootstrap interval over
  * documents (none for a single document). A perplexity beyond all numbers is listed as not run: one of a text almost
- * without white space, such as a long line of code, is easily so per word.
+ * without white space, such as a long line of code, is easily so per word. Bits per byte carry samples, see
+ * {@link documentShares}.
  *
  * @param method - The scoring protocol in words; "bootstrap over documents" is added.
  * @throws {@link IteraError} `RUNTIME_FAILED` if a loss is no finite number.
@@ -68,9 +72,21 @@ export function qualityRecords(
       value,
       ...stated,
       n: losses.length,
+      ...(metric === 'bits_per_byte' &&
+        losses.length > 1 &&
+        losses.length <= mostSamples && { samples: documentShares(documents) }),
       method: `${method}; interval by bootstrap over documents`,
     };
   });
+}
+
+/**
+ * The bits of each document over the bytes of a document on average, such that their mean is the value: two models that
+ * scored the same documents can so be compared in pairs. Seven digits, because there may be many.
+ */
+function documentShares(documents: readonly RatioDocument[]): number[] {
+  const bytes = documents.reduce((sum, { denominator }) => sum + denominator, 0) / documents.length;
+  return documents.map(({ numerator }) => Number((numerator / Math.LN2 / bytes).toPrecision(7)));
 }
 
 /** A record that says why a metric was not measured. */
