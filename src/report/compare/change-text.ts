@@ -68,7 +68,7 @@ export function countSentence(comparison: Comparison): string {
 export function ruleSentence({ options: { falseDiscoveryRate, leastChange, includeTiming } }: Comparison): string {
   const percent = (share: number): string => `${Number((share * 100).toPrecision(6))}%`;
   const timing = includeTiming
-    ? 'Time, memory and energy were measured in two runs and not in turns: differences may be the machine's.'
+    ? 'Time, memory and energy were measured in two runs and not in turns: they may differ for that alone.'
     : 'Time, memory and energy were measured in two runs and not in turns, so they are not judged.';
   return (
     `A change counts if it is at least ${percent(leastChange)} and significant at a false discovery rate of ` +
