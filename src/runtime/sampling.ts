@@ -1,4 +1,5 @@
 import { IteraError } from '../core/errors.ts';
+import { exponentialOfMinus } from '../core/exponential.ts';
 import { createRandom } from '../core/random.ts';
 import { checkCount, checkNumber } from './option-check.ts';
 
@@ -114,7 +115,7 @@ export function samplingDistribution(
   // Relative to the most likely token, so that no exponential overflows and min-p is a plain comparison.
   const weights = new Float64Array(scores.length);
   for (let id = 0; id < weights.length; id++) {
-    weights[id] = Math.exp(((scores[id] as number) - highest) / temperature);
+    weights[id] = exponentialOfMinus((highest - (scores[id] as number)) / temperature);
   }
   const kept = topK !== undefined || topP < 1 ? keepMostLikely(weights, topK ?? weights.length, topP) : weights;
   let total = 0;
@@ -173,7 +174,7 @@ function exponentiate(logits: Float32Array, weights: Float64Array): { highest: n
   const highest = highestOf(logits);
   let total = 0;
   for (let id = 0; id < logits.length; id++) {
-    const weight = Math.exp((logits[id] as number) - highest);
+    const weight = exponentialOfMinus(highest - (logits[id] as number));
     weights[id] = weight;
     total += weight;
   }
@@ -184,7 +185,7 @@ function exponentiate(logits: Float32Array, weights: Float64Array): { highest: n
 export function logSumExp(logits: ArrayLike<number>): number {
   const highest = highestOf(logits);
   let total = 0;
-  for (let id = 0; id < logits.length; id++) total += Math.exp((logits[id] as number) - highest);
+  for (let id = 0; id < logits.length; id++) total += exponentialOfMinus(highest - (logits[id] as number));
   return highest + Math.log(total);
 }
 
