@@ -1,4 +1,4 @@
-import type { MeasurementRecord } from '../../core/measurement.ts';
+import type { MeasurementRecord, Metric } from '../../core/measurement.ts';
 import { formatRecord, metricTexts, shownUnit } from '../number-text.ts';
 import { labelsOf, labelTitle, type Table, varyingLabels } from '../table.ts';
 import { type Change, type Comparison, countVerdicts, type Verdict, verdicts } from './compare-records.ts';
@@ -23,7 +23,7 @@ export const isFinding = ({ verdict }: Change): boolean =>
  * and what it rests on.
  */
 export function changeTable(caption: string, changes: readonly Change[], all: readonly Change[] = changes): Table {
-  const names = varyingLabels(all.map(({ after }) => after)).filter((name) => name !== 'subject');
+  const names = tellingLabels(all);
   const rank = ({ verdict }: Change): number => verdicts.indexOf(verdict);
   return {
     caption,
@@ -40,7 +40,7 @@ export function changeTable(caption: string, changes: readonly Change[], all: re
       .sort((a, b) => rank(a) - rank(b))
       .map((change) => [
         { text: metricName(change.after) },
-        { text: describeLabels(change.after, names) },
+        { text: describeLabels(change.after, names.get(change.after.metric) ?? []) },
         { text: shortRecord(change.before) },
         { text: shortRecord(change.after) },
         { text: changeText(change) },
@@ -96,6 +96,20 @@ export function changeText({ relative, test, before, after }: Change): string {
 function metricName({ metric, unit }: MeasurementRecord): string {
   const shown = shownUnit(metric, unit);
   return shown === undefined ? metricTexts[metric].label : `${metricTexts[metric].label} (${shown})`;
+}
+
+/** For each metric the labels that tell its records apart, and always those of the text and the variant. */
+function tellingLabels(changes: readonly Change[]): ReadonlyMap<Metric, readonly string[]> {
+  const records = changes.map(({ after }) => after);
+  const metrics = new Set(records.map(({ metric }) => metric));
+  return new Map(
+    [...metrics].map((metric) => {
+      const own = records.filter((record) => record.metric === metric);
+      const names = new Set(['dataset', 'split', 'variant', ...varyingLabels(own)]);
+      names.delete('subject');
+      return [metric, [...names]];
+    }),
+  );
 }
 
 /** A bare number says nothing without its label, as `threads 2` does. */

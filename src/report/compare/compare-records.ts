@@ -59,6 +59,11 @@ const exactMetrics: ReadonlySet<Metric> = new Set<Metric>([
   'projected_energy_j_per_token',
 ]);
 
+/** They are means over tokens, which are others with another tokenizer. */
+const tokenMetrics: ReadonlySet<Metric> = new Set<Metric>([
+  ...(['token_perplexity', 'nats_per_token', 'perplexity_ratio', 'kl_divergence_nats', 'top1_agreement'] as const),
+]);
+
 /**
  * Compares two sets of records: matches them, tests each pair ({@link testChange}), allows for the number of tests, and says
  * by the metric's better direction whether it improved or regressed.
@@ -143,9 +148,17 @@ function findObstacle(
   }
   if (before.status !== after.status) return `${before.status} before, ${after.status} after`;
   if (before.unit !== after.unit) return `in ${before.unit} before, in ${after.unit} after`;
-  const [hash, other] = [textHash(before, was), textHash(after, is)];
-  return hash !== undefined && other !== undefined && hash !== other ? 'the text is another' : undefined;
+  if (differ(textHash(before, was), textHash(after, is))) return 'the text is another';
+  const tokenizer = 'model/tokenizer.json';
+  if (tokenMetrics.has(after.metric) && differ(was.hashes[tokenizer], is.hashes[tokenizer])) {
+    return 'the tokenizer is another, and so are its tokens';
+  }
+  return undefined;
 }
+
+/** Of two sha256 that may not be known. */
+const differ = (hash: string | undefined, other: string | undefined): boolean =>
+  hash !== undefined && other !== undefined && hash !== other;
 
 /** The sha256 of the text that a record is about, as far as its provenance tells. */
 function textHash({ conditions: { dataset, split } }: MeasurementRecord, { hashes }: Provenance): string | undefined {

@@ -31,7 +31,7 @@ export function comparisonMarkdown(comparison: Comparison): string {
 }
 
 /** What a reader needs to know first. */
-export function headline(comparison: Comparison): string {
+function headline(comparison: Comparison): string {
   const { regressed, improved, changed } = countVerdicts(comparison);
   const parts = [
     ...(regressed > 0 ? [`${regressed} regressed`] : []),

@@ -109,6 +109,23 @@ describe('bootstrapRatioInterval', () => {
     expect(bits?.[1]).toBeCloseTo(narrow[1] / Math.LN2, 12);
   });
 
+  it('holds the ratio of all documents, however unequal and however few are drawn', () => {
+    const document = fc.record({ numerator: finite, denominator: fc.double({ min: 1e-3, max: 1e6, noNaN: true }) });
+    fc.assert(
+      fc.property(
+        fc.array(document, { minLength: 2, maxLength: 12 }),
+        fc.integer({ min: 1, max: 5 }),
+        (all, resamples) => {
+          const [low, high] = bootstrapRatioInterval(all, { seed: 1, resamples }) as [number, number];
+          const ratio = sum(all, 'numerator') / sum(all, 'denominator');
+          expect(low).toBeLessThanOrEqual(ratio);
+          expect(high).toBeGreaterThanOrEqual(ratio);
+        },
+      ),
+      property,
+    );
+  });
+
   it('is a point for documents that are all alike', () => {
     const documents = Array.from({ length: 5 }, () => ({ numerator: 6, denominator: 4 }));
     expect(bootstrapRatioInterval(documents, { seed: 1, resamples: 20 })).toEqual([1.5, 1.5]);

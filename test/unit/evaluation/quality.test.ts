@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { metrics, type ValueRecord } from '../../../src/core/measurement.ts';
+import { mean } from '../../../src/core/statistics.ts';
 import type { DocumentLoss } from '../../../src/evaluation/document-loss.ts';
 import { qualityMetricUnits, qualityRecords } from '../../../src/evaluation/quality.ts';
 
@@ -43,6 +44,16 @@ describe('qualityRecords', () => {
       expect(record).not.toHaveProperty('confidence');
       expect(record.n).toBe(1);
     }
+  });
+
+  it('keeps of bits per byte what each document adds, whose mean is the value, unless there are too many', () => {
+    const { samples = [], value } = byMetric().get('bits_per_byte') as ValueRecord;
+    expect(samples).toHaveLength(3);
+    expect(mean(samples)).toBeCloseTo(value, 6);
+    expect((samples[0] as number) / (samples[1] as number)).toBeCloseTo(60 / 20, 5);
+    const many = Array.from({ length: 1001 }, () => losses[0] as DocumentLoss);
+    expect(byMetric(many).get('bits_per_byte')).not.toHaveProperty('samples');
+    expect(byMetric().get('word_perplexity')).not.toHaveProperty('samples');
   });
 
   it('has known metrics, each once, with the units that missing datasets are listed under', () => {

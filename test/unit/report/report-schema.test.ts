@@ -1,6 +1,14 @@
+import { readFile } from 'node:fs/promises';
 import { Check } from 'typebox/value';
 import { describe, expect, it } from 'vitest';
-import { checkReport, parseReport, reportSchema } from '../../../src/report/report-schema.ts';
+import type { ValueRecord } from '../../../src/core/measurement.ts';
+import {
+  checkReport,
+  parseRecordSet,
+  parseReport,
+  reportSchema,
+  reportSchemaDocument,
+} from '../../../src/report/report-schema.ts';
 import { exampleReport } from './example-report.ts';
 
 /** The example with the value at a path replaced; undefined removes it. */
@@ -25,6 +33,13 @@ describe('checkReport', () => {
     expect(() => checkReport(change(['records', 0, 'later'], 1))).not.toThrow();
   });
 
+  it('takes what only rounding leaves outside of its interval', () => {
+    const { value } = exampleReport.records[0] as ValueRecord;
+    const low = value * (1 + 1e-14);
+    expect(() => checkReport(change(['records', 0, 'interval'], [low, 2]))).not.toThrow();
+    expect(() => checkReport(change(['records', 0, 'interval'], [value, value]))).not.toThrow();
+  });
+
   it('agrees with the schema as a whole', () => {
     expect(Check(reportSchema, exampleReport)).toBe(true);
     expect(Check(reportSchema, change(['records', 0, 'value'], '1.8'))).toBe(false);
@@ -41,6 +56,8 @@ describe('checkReport', () => {
     ['an unknown status', ['records', 2, 'status'], 'guessed'],
     ['half an interval', ['records', 0, 'interval'], [1]],
     ['a reversed interval', ['records', 0, 'interval'], [2, 1]],
+    ['a value below its interval', ['records', 0, 'value'], 1.7],
+    ['a value above its interval', ['records', 0, 'value'], 1.9],
     ['full confidence', ['records', 0, 'confidence'], 1],
     ['a condition that is a list', ['records', 0, 'conditions', 'extra'], []],
     ['a number of threads as text', ['records', 0, 'conditions', 'threads'], '2'],
@@ -78,4 +95,44 @@ describe('parseReport', () => {
       '/records/2/status must be "measured", "estimated" or "notRun", got "guessed"',
     );
   });
+});
+
+describe('the schema for other programs', () => {
+  it('is not stale: npx tsx scripts/write-report-schema.ts', async () => {
+    const path = new URL('../../../schemas/report.schema.json', import.meta.url);
+    expect(JSON.parse(await readFile(path, 'utf8'))).toEqual(JSON.parse(JSON.stringify(reportSchemaDocument())));
+  });
+
+  it('has an identifier and says of every property what it is', () => {
+    const schema = JSON.parse(JSON.stringify(reportSchemaDocument()));
+    expect(schema).toMatchObject({ $id: 'urn:itera-lite:report:1', title: expect.any(String) });
+    const [value, notRun] = schema.properties.records.items.anyOf;
+    for (const { properties } of [value, notRun, schema.properties.provenance, value.properties.conditions]) {
+      const silent = Object.entries(properties).filter(
+        ([, property]) => !(property as object & { description?: string }).description,
+      );
+      expect(silent.map(([name]) => name).filter((name) => name !== 'status')).toEqual([]);
+    }
+  });
+
+  it('accepts and refuses the same as the check, as plain JSON', () => {
+    const schema = JSON.parse(JSON.stringify(reportSchemaDocument()));
+    expect(Check(schema, exampleReport)).toBe(true);
+    expect(Check(schema, change(['records', 0, 'value'], '1.8'))).toBe(false);
+    expect(Check(schema, change(['provenance', 'hashes', 'model.safetensors'], 'abc'))).toBe(false);
+    expect(Check(schema, change(['schemaVersion'], 2))).toBe(false);
+  });
+});
+
+describe('the records of the bundled models', () => {
+  it.each(['micro', 'micro-transformer', 'tiny', 'tiny-transformer', 'small'])(
+    'follow the schema: %s',
+    async (name) => {
+      const path = new URL(`../../../models/itera-lite-${name}/itera.json`, import.meta.url);
+      const { measurements } = JSON.parse(await readFile(path, 'utf8'));
+      const { schemaVersion, provenance } = exampleReport;
+      const set = parseRecordSet(JSON.stringify({ schemaVersion, provenance, records: measurements }));
+      expect(set.records.length).toBeGreaterThan(0);
+    },
+  );
 });

@@ -106,6 +106,16 @@ describe('compareRecords', () => {
     expect(notes).toEqual(['Files that differ: dataset/stories/test.']);
   });
 
+  it('does not compare numbers per token of tokenizers that differ', () => {
+    const records = (amount: number) => [
+      bits(amount),
+      value('nats_per_token', 'nats/token', amount, stories, { interval: [amount * 0.99, amount * 1.01] }),
+    ];
+    const before = set(records(1), { hashes: { 'model/tokenizer.json': hash('a') } });
+    const after = set(records(2), { hashes: { 'model/tokenizer.json': hash('b') } });
+    expect(compareRecords(before, after).changes.map(({ verdict }) => verdict)).toEqual(['regressed', 'notComparable']);
+  });
+
   it('compares the same documents in pairs, which shows what intervals do not', () => {
     const hashes = { 'dataset/stories/test': hash('a') };
     const samples = [1.2, 1.7, 1.1, 1.9, 1.6, 1.5, 1.5, 1.4, 1.3, 1.8];
