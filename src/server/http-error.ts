@@ -62,6 +62,7 @@ const messageOf: Readonly<Record<string, string>> = {
 /** What Fastify adds to an error of a body that does not follow its schema. */
 interface SchemaFault {
   readonly keyword: string;
+  readonly message?: string;
   readonly instancePath: string;
   readonly params: Readonly<Record<string, unknown>>;
 }
@@ -99,7 +100,9 @@ export function toHttpError(error: unknown, id: string): HttpError {
       return new HttpError(400, `Parameter ${param} is not supported by this route.`, details);
     }
     const details = { code: 'invalid_value', ...(param !== undefined && { param }) };
-    return new HttpError(400, `${message}${param === undefined ? '' : ` (${param})`}`, details);
+    // The first fault alone: of a parameter that may also be null, each other form adds a sentence.
+    const said = validation[0]?.message ?? message;
+    return new HttpError(400, `${param === undefined ? 'The body' : `Parameter ${param}`} ${said}.`, details);
   }
   // Fastify's own refusals: malformed JSON, a body that is too large, another content type.
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {

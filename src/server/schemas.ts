@@ -12,6 +12,12 @@ export const personSchema = Type.String({
   description: 'Who asks, by any name that stays the same: decides about the canary, not about limits.',
 });
 
+const stopText = Type.String({ minLength: 1, maxLength: 1000 });
+
+export const stopSchema = Type.Union([stopText, Type.Array(stopText, { maxItems: 4 })], {
+  description: 'Texts before which the output ends, at most 4.',
+});
+
 export const seedSchema = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 });
 
 export const energySchema = Type.Union([

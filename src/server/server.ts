@@ -1,20 +1,18 @@
-import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
-import fastify from 'fastify';
 import { IteraError } from '../core/errors.ts';
 import { describeMachine } from '../energy/machine-file.ts';
 import { createModelTokenizer } from '../runtime/model.ts';
 import { guardRoutes } from './access.ts';
 import { createAdaptationJobs } from './adaptation-jobs.ts';
 import { createAdmission } from './admission.ts';
+import { watchMethods } from './allowed-methods.ts';
 import { openApiKeyRing } from './api-key-ring-file.ts';
 import type { ApiKey } from './api-keys-file.ts';
+import { createApp } from './app.ts';
 import { createComputeLedger } from './compute-ledger.ts';
-import { answerBadPath, answerMalformed } from './early-errors.ts';
 import { errorBody, HttpError, toHttpError } from './http-error.ts';
 import { closeIdleConnections } from './idle-connections.ts';
 import { startIsolatedModel } from './isolated-model.ts';
@@ -154,25 +152,6 @@ const listenFaults: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'is no address of this machine',
 };
 
-const sane = /^[\w.:-]{1,128}$/;
-
-function createApp({ bodyLimitBytes, logLevel }: ServerSettings): App {
-  return fastify({
-    logger: logLevel === 'silent' ? false : { level: logLevel, stream: process.stderr },
-    bodyLimit: bodyLimitBytes,
-    // Whoever sends a request byte by byte does not hold a connection for ever.
-    requestTimeout: 30_000,
-    genReqId: ({ headers }) => {
-      const given = headers['x-request-id'];
-      return typeof given === 'string' && sane.test(given) ? given : randomUUID();
-    },
-    forceCloseConnections: 'idle',
-    frameworkErrors: answerBadPath,
-    clientErrorHandler: answerMalformed,
-    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false, strict: false } },
-  }).withTypeProvider<TypeBoxTypeProvider>() as unknown as App;
-}
-
 type ReadKeys = () => Promise<readonly ApiKey[]>;
 
 async function openKeys({ keys = [], keysFile }: ServerSettings, app: App): Promise<ReadKeys | undefined> {
@@ -199,9 +178,16 @@ async function addPlugins(
     if (details.retryAfterS !== undefined) reply.header('retry-after', details.retryAfterS);
     return reply.code(statusCode).send(errorBody(fault));
   });
-  app.setNotFoundHandler((request) => {
-    const message = `There is no ${request.method} ${request.url.split('?')[0]?.slice(0, 200)} here. GET /docs lists what is.`;
-    throw new HttpError(404, message, { code: 'not_found' });
+  const methodsOf = watchMethods(app);
+  app.setNotFoundHandler(({ method, url }, reply) => {
+    const path = url.split('?')[0]?.slice(0, 200) ?? '';
+    const methods = methodsOf(path);
+    if (methods.length > 0) {
+      reply.header('allow', methods.join(', '));
+      const message = `Expected ${methods.join(' or ')} for ${path}, got ${method}.`;
+      throw new HttpError(405, message, { code: 'method_not_allowed' });
+    }
+    throw new HttpError(404, `There is no ${method} ${path} here. GET /docs lists what is.`, { code: 'not_found' });
   });
   closeIdleConnections(app);
   app.addHook('onRequest', async (request, reply) => {

@@ -6,7 +6,7 @@ import { type CompletionPart, type CompletionSpec, completeText } from '../compl
 import { mergeGenerators, sendEvents } from '../event-stream.ts';
 import { badRequest, HttpError } from '../http-error.ts';
 import { recordInference } from '../record-inference.ts';
-import { errorAnswers, iteraSchema, nullable, omitNull, seedSchema } from '../schemas.ts';
+import { errorAnswers, iteraSchema, nullable, omitNull, seedSchema, stopSchema } from '../schemas.ts';
 import type { App, ServerContext } from '../server-context.ts';
 import { checkNewTokens, checkPrompt, openTask, type Task } from '../task.ts';
 import { joinListings } from '../token-listing.ts';
@@ -29,12 +29,7 @@ const bodySchema = Type.Object(
     stream_options: nullable(
       Type.Object({ include_usage: Type.Optional(Type.Boolean()) }, { additionalProperties: false }),
     ),
-    stop: nullable(
-      Type.Union([
-        Type.String({ minLength: 1, maxLength: 1000 }),
-        Type.Array(Type.String({ minLength: 1, maxLength: 1000 }), { maxItems: 4 }),
-      ]),
-    ),
+    stop: nullable(stopSchema),
     logprobs: nullable(Type.Integer({ minimum: 0, maximum: 5 })),
     echo: nullable(Type.Boolean()),
     seed: nullable(seedSchema),

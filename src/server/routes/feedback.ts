@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import type { NewFeedback, StoredFeedback } from '../../adaptation/store/store-records.ts';
+import type { AdaptationStore, NewFeedback, StoredFeedback } from '../../adaptation/store/store-records.ts';
 import { badRequest } from '../http-error.ts';
 import { errorAnswers, personSchema } from '../schemas.ts';
 import { type App, requireStore, type ServerContext } from '../server-context.ts';
@@ -80,6 +80,10 @@ export function feedbackRoute(app: App, context: ServerContext): void {
         const message = 'Expected either feedback_id (the inference_id of an answer) or prompt and output. Give one.';
         throw badRequest(message, 'feedback_id');
       }
+      if (rating === undefined && correct === undefined && correction === undefined) {
+        throw badRequest('Expected a judgement: user_rating, correctness or correction. Give one.', 'user_rating');
+      }
+      if (version !== undefined) await checkVersion(context, store, version);
       const given = { output, version, rating, correct, correction, comment, client, tags, inferenceId };
       const parts = Object.entries(given).filter(([, part]) => part !== undefined);
       // With an inference its own prompt takes the place of this one.
@@ -107,6 +111,14 @@ export function feedbackRoute(app: App, context: ServerContext): void {
       return { ...rest, ratings: { ...ratings }, versions: [...versions], recent: recent.map(showFeedback) };
     },
   );
+}
+
+/** @throws {@link HttpError} 400 for a version that there never was. */
+async function checkVersion({ router }: ServerContext, store: AdaptationStore, version: string): Promise<void> {
+  if (version === router.serving.promoted) return;
+  const versions = await store.listVersions();
+  if (versions.some(({ id }) => id === version)) return;
+  throw badRequest('Expected a version as GET /v1/versions lists them, got another.', 'version');
 }
 
 function showFeedback({

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { GenerationResult } from '../../runtime/generation.ts';
 import { recordInference } from '../record-inference.ts';
-import { energySchema, errorAnswers, personSchema, seedSchema, variantSchema } from '../schemas.ts';
+import { energySchema, errorAnswers, personSchema, seedSchema, stopSchema, variantSchema } from '../schemas.ts';
 import type { App, ServerContext } from '../server-context.ts';
 import { checkNewTokens, checkPrompt, openTask, type Task } from '../task.ts';
 
@@ -11,7 +11,7 @@ const bodySchema = Type.Object(
     max_length: Type.Optional(Type.Integer({ minimum: 1, description: 'Tokens at most. Default 128.' })),
     temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 100, description: 'Default 1.' })),
     top_p: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
-    stop: Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 1000 }), { maxItems: 4 })),
+    stop: Type.Optional(stopSchema),
     top_k: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
     model_variant: Type.Optional(variantSchema),
     client: Type.Optional(personSchema),

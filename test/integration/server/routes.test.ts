@@ -27,6 +27,8 @@ describe('POST /infer', () => {
     expect(joules).toBeLessThan(interval[1]);
     expect(interval[0]).toBeGreaterThan(0);
     expect(method).toMatch(/^estimated, not measured: .* shared evenly/);
+    const stopped = await post(server, '/infer', { input_text: prompt, temperature: 0, stop: 'little' });
+    expect(stopped.body).toMatchObject({ output_text: ', there was a ', finish_reason: 'stop' });
     const again = await post(server, '/infer', { input_text: prompt, max_length: 8, seed: 1 });
     expect(again.body.output_text).toBe(body.output_text);
   });
@@ -51,11 +53,13 @@ describe('POST /infer', () => {
     expect(Object.keys(answer.body.error).sort()).toEqual(['code', 'message', 'param', 'type']);
   });
 
-  it.each<[what: string, type: string, payload: string, status: number]>([
+  it.each<[what: string, type: string, payload: string | Buffer, status: number]>([
     ['malformed JSON', 'application/json', '{"input_text": ', 400],
     ['JSON nested very deep', 'application/json', `{"input_text":${'['.repeat(50_000)}${']'.repeat(50_000)}}`, 400],
     ['a poisoned prototype', 'application/json', '{"input_text":"a","__proto__":{"x":1}}', 400],
     ['another content type', 'text/xml', '<a/>', 415],
+    ['plain text', 'text/plain', 'Once upon a time', 415],
+    ['bytes that are no UTF-8', 'application/json', Buffer.from('{"input_text":"a\xff"}', 'latin1'), 400],
   ])('refuses %s', async (_what, type, payload, status) => {
     const url = '/infer';
     const answer = await server.app.inject({ method: 'POST', url, payload, headers: { 'content-type': type } });
@@ -143,6 +147,20 @@ describe('operation', () => {
     expect(status).toBe(404);
     expect(JSON.parse(text).error).toMatchObject({ code: 'not_found', type: 'invalid_request_error' });
     expect(text).not.toContain('secret');
+  });
+
+  it('says which methods a path takes', async () => {
+    const answer = await get(server, '/infer');
+    expect(answer.status).toBe(405);
+    expect(answer.headers['allow']).toBe('POST');
+    expect(JSON.parse(answer.text).error).toMatchObject({ code: 'method_not_allowed' });
+    expect((await post(server, '/v1/adaptations/x', {})).status).toBe(405);
+    expect((await post(server, '/v1/adaptations/x/y', {})).status).toBe(404);
+  });
+
+  it('says what is wrong with a parameter in one sentence', async () => {
+    const { body } = await post(server, '/v1/completions', { prompt: 'a', n: 99 });
+    expect(body.error).toMatchObject({ param: 'n', message: 'Parameter n must be <= 8.' });
   });
 
   it('describes all its routes in OpenAPI 3.1, and shows them under a policy that lets its own scripts run', async () => {

@@ -89,6 +89,7 @@ describe('a store without versions', () => {
       { prompt: 'a', output: 'b' },
       { prompt: 'a', user_rating: 1 },
       { user_rating: 1 },
+      { prompt: 'a', output: 'b', user_rating: 1, version: 'v9' },
       { prompt: 'a', output: 'b', user_rating: 6 },
       { prompt: 'a', output: 'b', user_rating: 1, stars: 1 },
     ];
