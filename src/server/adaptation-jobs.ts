@@ -15,8 +15,6 @@ export interface AdaptationJobs {
    * @throws {@link IteraError} `RUN_IN_PROGRESS`, and what keeps a run from starting.
    */
   start(trigger?: RunTrigger): Promise<AdaptationRun>;
-  /** Whether a run goes on in this process. */
-  readonly isRunning: boolean;
   /** Tests live feedback soon, and starts a run if one is due; not more often than the settings say. */
   sawFeedback(): void;
   close(): Promise<void>;
@@ -98,9 +96,6 @@ export function createAdaptationJobs(
 
   return {
     start,
-    get isRunning() {
-      return running !== undefined;
-    },
     sawFeedback() {
       timer ??= setTimeout(() => {
         timer = undefined;

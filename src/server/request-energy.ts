@@ -1,7 +1,7 @@
 import type { Static } from 'typebox';
+import type { Machine } from '../energy/cpu-power.ts';
 import { estimateCpuEnergy } from '../energy/estimate.ts';
 import type { energySchema } from './schemas.ts';
-import type { ServerContext } from './server-context.ts';
 
 export type Energy = Static<typeof energySchema>;
 
@@ -13,14 +13,7 @@ const sharing =
  *
  * @param cpuSeconds - Its share of the processor time, see `createComputeLedger`.
  */
-export function requestEnergy(
-  { machine, stored }: Pick<ServerContext, 'machine' | 'stored'>,
-  cpuSeconds: number,
-): Energy {
-  if (stored?.jobs.isRunning) {
-    const reason = 'An adaptation run computes in the same process, so that nobody can say what the request used.';
-    return { status: 'notMeasured', reason };
-  }
+export function requestEnergy(machine: Machine, cpuSeconds: number): Energy {
   const { joules, interval, method } = estimateCpuEnergy(cpuSeconds, machine);
   const [low, high] = interval;
   return {

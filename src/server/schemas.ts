@@ -20,16 +20,13 @@ export const stopSchema = Type.Union([stopText, Type.Array(stopText, { maxItems:
 
 export const seedSchema = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 });
 
-export const energySchema = Type.Union([
-  Type.Object({
-    status: Type.Literal('estimated'),
-    joules: Type.Number(),
-    interval: Type.Array(Type.Number(), { minItems: 2, maxItems: 2, description: 'Between these it lies.' }),
-    cpu_seconds: Type.Number({ description: 'Processor time of the request, of the server and the model together.' }),
-    method: Type.String(),
-  }),
-  Type.Object({ status: Type.Literal('notMeasured'), reason: Type.String() }),
-]);
+export const energySchema = Type.Object({
+  status: Type.Literal('estimated'),
+  joules: Type.Number(),
+  interval: Type.Array(Type.Number(), { minItems: 2, maxItems: 2, description: 'Between these it lies.' }),
+  cpu_seconds: Type.Number({ description: 'Processor time of the request, of the server and the model together.' }),
+  method: Type.String(),
+});
 
 /** What says about an answer how it came about. */
 export const iteraSchema = Type.Object({

@@ -104,11 +104,14 @@ export function resolveOptions(options: ServerOptions): ServerSettings {
     bodyLimitBytes: 1024,
     maxPromptTokens: 1,
     maxNewTokens: 1,
+    pollMs: 1,
+    liveCheckMs: 1,
+    graceMs: 0,
   };
   for (const [name, least] of Object.entries(counts)) {
     const value = settings[name as keyof typeof counts];
     if (Number.isSafeInteger(value) && value >= least && value < 2 ** 31) continue;
-    const message = `Option ${name}: expected a whole number of at least ${least}, got ${value}.`;
+    const message = `Option ${name}: expected a whole number from ${least} to ${2 ** 31 - 1}, got ${value}.`;
     throw new IteraError('INVALID_ARGUMENT', message, { option: name, got: value });
   }
   if (!local.test(settings.host) && !settings.keys?.length && settings.keysFile === undefined) {
@@ -117,8 +120,24 @@ export function resolveOptions(options: ServerOptions): ServerSettings {
       'Make one with itera-lite serve --create-key NAME --keys FILE and give the file with --keys, or serve on 127.0.0.1.';
     throw new IteraError('INVALID_ARGUMENT', message, { host: settings.host });
   }
+  const wrongOrigin = settings.corsOrigins?.find((origin) => !isOrigin(origin));
+  if (wrongOrigin !== undefined) {
+    const message = `Expected an origin such as https://example.org, without a path, got ${JSON.stringify(wrongOrigin)}.`;
+    throw new IteraError('INVALID_ARGUMENT', message, { origin: wrongOrigin });
+  }
+  if (settings.adaptation?.automatic && !settings.store) {
+    throw new IteraError('INVALID_ARGUMENT', 'Expected a store to adapt from by itself, got none. Give --store.');
+  }
   if (settings.store && settings.versionsDir === undefined) {
     throw new IteraError('INVALID_ARGUMENT', 'Expected versionsDir with a store, got none.');
   }
   return settings;
+}
+
+function isOrigin(text: string): boolean {
+  try {
+    return new URL(text).origin === text;
+  } catch {
+    return false;
+  }
 }

@@ -110,7 +110,7 @@ export async function openTask(
     },
     firstTokenMs: () => firstMs ?? performance.now() - started,
     totalMs: () => performance.now() - started,
-    energy: () => requestEnergy(context, account?.seconds() ?? 0),
+    energy: () => requestEnergy(context.machine, account?.seconds() ?? 0),
     explain,
     end,
   };

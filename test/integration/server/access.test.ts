@@ -164,3 +164,13 @@ it('lets pages of a named origin in, preflight included', async () => {
   expect(await preflight('https://evil.example')).not.toHaveProperty('access-control-allow-origin');
   await server.close();
 });
+
+it.each<[what: string, options: object]>([
+  ['no origin', { corsOrigins: ['example.org'] }],
+  ['an origin with a path', { corsOrigins: ['https://example.org/a'] }],
+  ['a deadline of 0', { deadlineMs: 0 }],
+  ['a grace that no timer can wait', { graceMs: 1e14 }],
+  ['adaptation by itself without a store', { adaptation: { automatic: {} } }],
+])('refuses to start with %s', async (_what, options) => {
+  await expect(createToyServer(options)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+});
