@@ -1,12 +1,12 @@
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { findVersion } from '../adaptation/deployment.ts';
 import { versionFor } from '../adaptation/routing.ts';
 import type { AdaptationStore, Deployment } from '../adaptation/store/store-records.ts';
 import { checkVersion } from '../adaptation/version-folder.ts';
 import { IteraError } from '../core/errors.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
-import { readVariantRecords, type VariantName } from '../models/variants.ts';
+import type { VariantName } from '../models/variants.ts';
+import { HttpError } from './http-error.ts';
+import { type ModelForm, readModelForms } from './model-forms.ts';
 import type { ModelLease, ModelPool } from './model-pool.ts';
 
 /** A lease of the model that answers someone. */
@@ -25,7 +25,8 @@ export interface RouterFault {
 export interface ModelRouter {
   /**
    * @param person - Who asks, for the canary; for one without a name, anything that differs from request to request.
-   * @throws {@link IteraError} what loading the variant throws.
+   * @throws {@link IteraError} what loading another variant than the default one throws; {@link HttpError} 503 if that one
+   *   does not load any more.
    */
   use(person: string, variant?: VariantName): Promise<RoutedLease>;
   /** Looks at what is deployed, and serves it if it is new and loads; if not, the old goes on. */
@@ -33,8 +34,10 @@ export interface ModelRouter {
   /** The version that answers, and the canary. */
   readonly serving: Pick<Deployment, 'promoted' | 'canary'>;
   readonly fault: RouterFault | undefined;
-  /** Variants that the base model's folder has. */
-  readonly variants: readonly VariantName[];
+  /** What the promoted version's folder has. */
+  readonly forms: readonly ModelForm[];
+  /** Whether the promoted version is loaded, or can be. */
+  canAnswer(): Promise<boolean>;
 }
 
 export interface ModelRouterOptions {
@@ -54,10 +57,22 @@ interface Serving {
   readonly dirs: Readonly<Record<string, string>>;
   /** Of the deployment in the store. */
   readonly mark: string | undefined;
+  readonly forms: readonly ModelForm[];
 }
 
 /** A version that does not load is tried again after so long. */
 const retryMs = 30_000;
+
+/** So is one that does not load any more, though it did. */
+const brokenMs = 2000;
+
+const unavailable = (cause: unknown): HttpError =>
+  new HttpError(
+    503,
+    'The model cannot be loaded at the moment. Try again later.',
+    { code: 'model_unavailable', retryAfterS: 5 },
+    { cause },
+  );
 
 /**
  * Starts with what is deployed; a store without versions serves the base model, which the first adaptation records as v1.
@@ -67,7 +82,12 @@ const retryMs = 30_000;
 export async function createModelRouter(pool: ModelPool, options: ModelRouterOptions): Promise<ModelRouter> {
   const { folder, name, variant, store, versionsDir, onChange } = options;
   const base = store ? 'v1' : name;
-  let serving: Serving = { deployment: { promoted: base }, dirs: { [base]: folder.dir }, mark: undefined };
+  let serving: Serving = {
+    deployment: { promoted: base },
+    dirs: { [base]: folder.dir },
+    mark: undefined,
+    forms: await readModelForms(folder.dir),
+  };
   let fault: (RouterFault & { readonly mark: string; readonly at: number }) | undefined;
   let refreshing: Promise<void> | undefined;
   let askedAgain = false;
@@ -95,7 +115,8 @@ export async function createModelRouter(pool: ModelPool, options: ModelRouterOpt
       for (const id of ids) dirs[id] = await checkVersion(findVersion(versions, id), versionsDir);
       pool.keepOnly([...before, ...Object.values(dirs)]);
       await load(Object.values(dirs));
-      serving = { deployment: { promoted, ...(canary && { canary }) }, dirs, mark };
+      const forms = await readModelForms(dirs[promoted] as string);
+      serving = { deployment: { promoted, ...(canary && { canary }) }, dirs, mark, forms };
       fault = undefined;
       pool.keepOnly(Object.values(dirs));
       onChange(`serving ${ids.join(' and, as a canary, ')}`);
@@ -107,18 +128,33 @@ export async function createModelRouter(pool: ModelPool, options: ModelRouterOpt
     }
   }
 
+  // A model that was loaded may be gone, with its process or its files: whoever asks then is not refused one by one.
+  let broken: { readonly version: string; readonly at: number; readonly error: unknown } | undefined;
+
+  async function lease(version: string, asked: VariantName): Promise<ModelLease> {
+    if (broken?.version === version && Date.now() - broken.at < brokenMs) throw unavailable(broken.error);
+    try {
+      const found = await pool.lease(serving.dirs[version] as string, asked);
+      broken = undefined;
+      return found;
+    } catch (error) {
+      if (asked !== variant) throw error;
+      broken = { version, at: Date.now(), error };
+      onChange(`${version} does not load any more`, error);
+      throw unavailable(error);
+    }
+  }
+
   if (store) await checkBase(store, folder, name);
   pool.keepOnly([folder.dir]);
   await refreshOnce();
   // Only now, so that the base model is not loaded for nothing.
   if (serving.mark === undefined) await load([folder.dir]);
-  const variants = await listVariants(folder);
 
   return {
     async use(person, asked = variant) {
       const version = versionFor({ since: '', ...serving.deployment }, person);
-      const lease = await pool.lease(serving.dirs[version] as string, asked);
-      return { ...lease, version, variant: asked };
+      return { ...(await lease(version, asked)), version, variant: asked };
     },
     refresh() {
       // Whoever asks while it goes on wants what is true now, not what was when it began.
@@ -141,7 +177,18 @@ export async function createModelRouter(pool: ModelPool, options: ModelRouterOpt
     get fault() {
       return fault && { version: fault.version, reason: fault.reason };
     },
-    variants,
+    get forms() {
+      return serving.forms;
+    },
+    async canAnswer() {
+      const { promoted } = serving.deployment;
+      try {
+        (await lease(promoted, variant)).release();
+        return true;
+      } catch {
+        return false;
+      }
+    },
   };
 }
 
@@ -150,17 +197,4 @@ async function checkBase(store: AdaptationStore, folder: ModelFolder, name: stri
   if (!first || first.files['model.safetensors'] === folder.sha256['model.safetensors']) return;
   const message = `Expected the model that ${store.location} adapts, ${first.model}, got ${name}, whose files differ. Name that model, or another store.`;
   throw new IteraError('INVALID_ARGUMENT', message, { expected: first.model, got: name });
-}
-
-/** `fp32`, and what `itera.json` names and is there. */
-async function listVariants({ dir, itera }: ModelFolder): Promise<readonly VariantName[]> {
-  const found: VariantName[] = ['fp32'];
-  for (const [name, { file }] of Object.entries(readVariantRecords(itera))) {
-    const isThere = await stat(join(dir, file)).then(
-      (entry) => entry.isFile(),
-      () => false,
-    );
-    if (isThere) found.push(name as VariantName);
-  }
-  return found;
 }

@@ -68,7 +68,6 @@ export function BrowserPage() {
                 <input
                   type="number"
                   min="1"
-                  max="4096"
                   required
                   value={maxTokens}
                   onInput={({ currentTarget }) => setMaxTokens(currentTarget.value)}

@@ -28,7 +28,7 @@ export function SettingsForm({ settings, variants, onChange }: SettingsFormProps
       </label>
       <label>
         Most tokens
-        <input type="number" min="1" max="4096" required value={settings.maxTokens} onInput={set('maxTokens')} />
+        <input type="number" min="1" required value={settings.maxTokens} onInput={set('maxTokens')} />
       </label>
       <label>
         Temperature

@@ -91,6 +91,9 @@ export async function makeCandidate(
   return { learning, measured: { heldOut: compareExamples(before, after, settings.seed), ...own, variants, latency } };
 }
 
+/** What `itera.json` says of the base model's weights, which is not true of others. */
+const ofBaseOnly = new Set(['variants', 'measurements', 'validation', 'samples', 'charts', 'training']);
+
 async function writeCandidate(
   base: ModelFolder,
   weights: NonNullable<Learned['best']>['weights'],
@@ -98,7 +101,9 @@ async function writeCandidate(
   { outDir, name, training, settings, version }: CandidateJob,
 ): Promise<ModelFolder> {
   const { config, tokenizerJson, tokenizerConfig, generationConfig } = base;
-  const { variants: _, ...origin } = (base.itera ?? {}) as Record<string, unknown>;
+  const origin = Object.fromEntries(
+    Object.entries((base.itera ?? {}) as Record<string, unknown>).filter(([name]) => !ofBaseOnly.has(name)),
+  );
   const adaptation = { base: base.sha256['model.safetensors'], examples: training.length, settings, ...learning };
   const itera = { schemaVersion: 1, ...origin, name, iteraLite: version, adaptation };
   const readme = renderCandidateCard(name, base, adaptation);

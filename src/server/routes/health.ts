@@ -42,12 +42,13 @@ export function healthRoutes(app: App, { settings, router, stored }: ServerConte
       );
       const store = reachable === undefined ? 'none' : reachable ? 'reachable' : 'unreachable';
       const { serving, fault } = router;
-      const isReady = store !== 'unreachable';
+      const canAnswer = await router.canAnswer();
+      const isReady = store !== 'unreachable' && canAnswer;
       return reply.code(isReady ? 200 : 503).send({
         status: isReady ? 'ready' : 'notReady',
         ...{ model: settings.name, version: serving.promoted, variant: settings.variant, store },
         ...(serving.canary && { canary: serving.canary.version }),
-        ...(fault && { fault }),
+        ...(canAnswer ? fault && { fault } : { fault: { version: serving.promoted, reason: 'MODEL_UNAVAILABLE' } }),
       });
     },
   );

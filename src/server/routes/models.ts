@@ -1,6 +1,5 @@
 import { Type } from 'typebox';
-import type { ModelFolder } from '../../models/model-folder-file.ts';
-import { readVariantRecords, type VariantName } from '../../models/variants.ts';
+import type { ModelForm } from '../model-forms.ts';
 import { errorAnswers, variantSchema } from '../schemas.ts';
 import type { App, ServerContext } from '../server-context.ts';
 
@@ -15,10 +14,8 @@ export function modelsRoute(app: App, { settings, router }: ServerContext): void
     itera: Type.Object({
       version: Type.String(),
       variant: variantSchema,
-      bytes: Type.Optional(Type.Integer({ description: 'Of the file of its weights, in the base model.' })),
-      measurements: Type.Optional(
-        Type.Array(Type.Unknown(), { description: 'What was measured of the base model in this form.' }),
-      ),
+      bytes: Type.Integer({ description: 'Of the file of its weights.' }),
+      measurements: Type.Array(Type.Unknown(), { description: 'What the folder of this version says was measured.' }),
     }),
   });
   app.get(
@@ -35,23 +32,19 @@ export function modelsRoute(app: App, { settings, router }: ServerContext): void
       config: { right: 'infer' },
     },
     async () => {
-      const show = (id: string, variant: (typeof router.variants)[number]) => ({
+      const version = router.serving.promoted;
+      const show = (id: string, { variant, bytes, measurements }: ModelForm) => ({
         ...{ id, object: 'model' as const, created, owned_by: 'itera-lite' },
-        itera: { version: router.serving.promoted, variant, ...describe(settings.folder, variant) },
+        itera: { version, variant, bytes, measurements: [...measurements] },
       });
-      const named = router.variants.map((variant) => show(`${settings.name}:${variant}`, variant));
-      return { object: 'list' as const, data: [show(settings.name, settings.variant), ...named] };
+      const usual = router.forms.filter(({ variant }) => variant === settings.variant);
+      return {
+        object: 'list' as const,
+        data: [
+          ...usual.map((form) => show(settings.name, form)),
+          ...router.forms.map((form) => show(`${settings.name}:${form.variant}`, form)),
+        ],
+      };
     },
   );
-}
-
-/** Size and measurements of one form of the base model, as far as its folder tells. */
-function describe({ itera, weights }: ModelFolder, variant: VariantName) {
-  if (variant !== 'fp32') {
-    const record = readVariantRecords(itera)[variant];
-    return { ...(record && { bytes: record.bytes }), measurements: [...(record?.measurements ?? [])] };
-  }
-  const bytes = [...weights.values()].reduce((sum, { data }) => sum + data.byteLength, 0);
-  const { measurements } = (itera ?? {}) as { readonly measurements?: unknown };
-  return { bytes, measurements: Array.isArray(measurements) ? measurements : [] };
 }

@@ -1,4 +1,4 @@
-import { appendFile } from 'node:fs/promises';
+import { appendFile, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -193,6 +193,32 @@ describe('a store with versions', () => {
     expect((await ask()).body.model_version).toBe('v1');
     await post(server, '/v1/rollback', {});
     await until(async () => (await json('/ready')).fault === undefined);
+  });
+
+  it('is not ready, and says so to all, when its model stops and does not load any more', async () => {
+    await addVersions(toy.store, toy.versionsDir, 1);
+    await start({ isolate: true });
+    expect(await json('/ready')).toMatchObject({ status: 'ready' });
+    await rename(toy.versionsDir, `${toy.versionsDir}-away`);
+    const children = await readFile(`/proc/self/task/${process.pid}/children`, 'utf8');
+    const models = await Promise.all(
+      children
+        .trim()
+        .split(' ')
+        .map(async (pid) => [pid, await readFile(`/proc/${pid}/cmdline`, 'utf8')] as const),
+    );
+    for (const [pid, line] of models) if (line.includes('model-process')) process.kill(Number(pid), 'SIGKILL');
+    await until(async () => (await ask()).status === 503);
+    const answer = await ask();
+    expect([answer.status, answer.body.error.code, answer.headers['retry-after']]).toEqual([
+      ...[503, 'model_unavailable', '5'],
+    ]);
+    const ready = await get(server, '/ready');
+    expect(ready.status).toBe(503);
+    expect(JSON.parse(ready.text)).toMatchObject({ fault: { version: 'v1', reason: 'MODEL_UNAVAILABLE' } });
+    await rename(`${toy.versionsDir}-away`, toy.versionsDir);
+    await until(async () => (await ask()).status === 200);
+    expect(await json('/ready')).toMatchObject({ status: 'ready' });
   });
 
   it('is rolled back when live feedback on the new version is worse', async () => {
