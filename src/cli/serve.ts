@@ -30,6 +30,7 @@ interface ServeOptions {
   readonly createKey?: string;
   readonly rights: readonly Right[];
   readonly corsOrigin?: readonly string[];
+  readonly allowHost?: readonly string[];
   readonly rateLimit: number;
   readonly maxConcurrent: number;
   readonly maxQueue: number;
@@ -62,13 +63,18 @@ export function serveCommand(): Command {
       ).env('DATABASE_URL'),
     )
     .addOption(versionsOption())
-    .option('--no-record', 'do not keep prompt and output of POST /infer in the store')
+    .option('--no-record', 'do not keep prompts and outputs of POST /infer and /v1/completions in the store')
     .option('--host <name>', 'address to listen on; any but this machine needs --keys', defaults.host)
     .option('--port <n>', 'port to listen on, 0 for a free one', parsePort, defaults.port)
     .option('--keys <file>', 'file of the keys that requests must bring; changes to it hold within two seconds')
     .option('--create-key <name>', 'make a key, print it once, add its hash to the file of --keys, and end')
     .option('--rights <list>', `what a new key allows: ${rights.join(', ')}`, parseRights, ['infer', 'feedback'])
     .option('--cors-origin <origin>', 'web pages of this origin may call, repeatable (default: none)', collect)
+    .option(
+      '--allow-host <name>',
+      'name besides localhost by which this server is asked, repeatable; without --keys',
+      collect,
+    )
     .option('--rate-limit <n>', 'requests a minute of one client; 0: no limit', parseWhole, defaults.rateLimit)
     .option('--max-concurrent <n>', 'generations at a time', parseCount, defaults.maxConcurrent)
     .option('--max-queue <n>', 'requests that wait for their turn', parseWhole, defaults.maxQueue)
@@ -153,6 +159,7 @@ function settingsOf(options: ServeOptions): Partial<ServerOptions> {
     ...{ maxPromptTokens, maxNewTokens, bodyLimitBytes: options.bodyLimit, recordInferences: options.record },
     ...{ deadlineMs: Math.round(1000 * options.deadline), graceMs: Math.round(1000 * options.grace) },
     ...(options.corsOrigin && { corsOrigins: options.corsOrigin }),
+    ...(options.allowHost && { allowedHosts: options.allowHost }),
     adaptation: {
       ...(isAutomatic && {
         automatic: {

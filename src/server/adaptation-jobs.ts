@@ -35,6 +35,8 @@ export function createAdaptationJobs(
   log: JobLog,
 ): AdaptationJobs {
   const { automatic, ...given } = adaptation;
+  // A server that was killed while it adapted left a run that seems to go on.
+  void store.failCrashedRuns().catch((error: unknown) => log.error(error, 'could not look for runs that crashed'));
   const controller = new AbortController();
   let running: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;

@@ -18,7 +18,7 @@ export const stopSchema = Type.Union([stopText, Type.Array(stopText, { maxItems:
   description: 'Texts before which the output ends, at most 4.',
 });
 
-export const seedSchema = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1 });
+export const seedSchema = Type.Integer({ minimum: 0, maximum: 2 ** 32 - 1, examples: [1] });
 
 export const energySchema = Type.Object({
   status: Type.Literal('estimated'),

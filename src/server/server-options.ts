@@ -44,6 +44,8 @@ export interface ServerOptions {
   readonly corsOrigins?: readonly string[];
   /** Folder of the built web interface; false: none. Default: the package's own, if it was built. */
   readonly webDir?: string | false;
+  /** Names besides `host` and those of this machine that requests may come to, where no keys are asked for. */
+  readonly allowedHosts?: readonly string[];
   /** Requests a minute of one client; 0: no limit. Default 100. */
   readonly rateLimit?: number;
   /** Requests that wait for their turn. Default 256. */
@@ -91,7 +93,8 @@ export const serverDefaults = {
 /** With all defaults filled in. */
 export type ServerSettings = ServerOptions & Required<Pick<ServerOptions, keyof typeof serverDefaults>>;
 
-const local = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
+/** Whether a name means this machine and nothing else. */
+export const isLocalHost = (name: string): boolean => /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(name);
 
 /** @throws {@link IteraError} `INVALID_ARGUMENT` for a number out of range, or another host than this one without keys. */
 export function resolveOptions(options: ServerOptions): ServerSettings {
@@ -114,7 +117,7 @@ export function resolveOptions(options: ServerOptions): ServerSettings {
     const message = `Option ${name}: expected a whole number from ${least} to ${2 ** 31 - 1}, got ${value}.`;
     throw new IteraError('INVALID_ARGUMENT', message, { option: name, got: value });
   }
-  if (!local.test(settings.host) && !settings.keys?.length && settings.keysFile === undefined) {
+  if (!isLocalHost(settings.host) && !settings.keys?.length && settings.keysFile === undefined) {
     const message =
       `Expected keys for a server on ${settings.host}, which others can reach, got none. ` +
       'Make one with itera-lite serve --create-key NAME --keys FILE and give the file with --keys, or serve on 127.0.0.1.';

@@ -19,6 +19,7 @@ import { startIsolatedModel } from './isolated-model.ts';
 import { createModelPool } from './model-pool.ts';
 import { createModelRouter } from './model-router.ts';
 import { describeRoutes } from './openapi.ts';
+import { guardOrigins } from './origin-guard.ts';
 import { readUsage } from './process-usage.ts';
 import { limitRequests } from './rate-limit.ts';
 import { adaptationRoutes } from './routes/adaptations.ts';
@@ -198,6 +199,7 @@ async function addPlugins(
     const route = request.routeOptions.url ?? 'unknown';
     metrics.sawRequest(route, request.method, reply.statusCode, reply.elapsedTime / 1000);
   });
+  guardOrigins(app, settings);
   await app.register(helmet, {
     // It would turn plain http, which is what is served here, into https.
     contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },

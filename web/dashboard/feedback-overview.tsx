@@ -80,9 +80,15 @@ function Overview({ summary }: { readonly summary: FeedbackSummary }) {
         {recent.map((item) => (
           <tr key={item.id}>
             <td>{formatTime(item.created_at)}</td>
-            <td class="text-cell">{item.prompt}</td>
-            <td class="text-cell">{item.output ?? ''}</td>
-            <td class="text-cell">{judgementText(item)}</td>
+            <td class="text-cell">
+              <LongText text={item.prompt} />
+            </td>
+            <td class="text-cell">
+              <LongText text={item.output ?? ''} />
+            </td>
+            <td class="text-cell">
+              <LongText text={judgementText(item)} />
+            </td>
             <td>{item.version ?? ''}</td>
           </tr>
         ))}
@@ -99,4 +105,17 @@ function judgementText({ correctness, user_rating: rating, correction, comments 
     comments && `“${comments}”`,
   ];
   return parts.filter(Boolean).join('\n');
+}
+
+/** So much of a text fits a cell of the table. */
+const shownCharacters = 160;
+
+function LongText({ text }: { readonly text: string }) {
+  if (text.length <= shownCharacters) return <>{text}</>;
+  return (
+    <details>
+      <summary>{text.slice(0, shownCharacters)}…</summary>
+      {text}
+    </details>
+  );
 }

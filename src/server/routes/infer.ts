@@ -7,12 +7,12 @@ import { checkNewTokens, checkPrompt, openTask, type Task } from '../task.ts';
 
 const bodySchema = Type.Object(
   {
-    input_text: Type.String({ description: 'The text to continue.' }),
-    max_length: Type.Optional(Type.Integer({ minimum: 1, description: 'Tokens at most. Default 128.' })),
-    temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 100, description: 'Default 1.' })),
+    input_text: Type.String({ description: 'The text to continue.', examples: ['Once upon a time'] }),
+    max_length: Type.Optional(Type.Integer({ minimum: 1, default: 128, description: 'Tokens at most.' })),
+    temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 100, default: 1 })),
     top_p: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
     stop: Type.Optional(stopSchema),
-    top_k: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+    top_k: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, examples: [40] })),
     model_variant: Type.Optional(variantSchema),
     client: Type.Optional(personSchema),
     seed: Type.Optional(seedSchema),

@@ -174,3 +174,40 @@ it.each<[what: string, options: object]>([
 ])('refuses to start with %s', async (_what, options) => {
   await expect(createToyServer(options)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
 });
+
+describe('pages of other origins', () => {
+  const send = (server: Server, headers: Record<string, string>, method: 'GET' | 'POST' = 'POST') =>
+    server.app.inject({ method, url: method === 'POST' ? '/v1/rollback' : '/v1/models', headers });
+
+  it('cannot make a browser change anything, nor ask under a name that is not this machine', async () => {
+    const server = await createToyServer({ allowedHosts: ['model.example'] });
+    const host = '127.0.0.1:8080';
+    for (const origin of [
+      'http://evil.example',
+      'null',
+      'http://127.0.0.1:9999',
+      'https://127.0.0.1:8080.evil.example',
+    ]) {
+      const answer = await send(server, { host, origin });
+      expect([answer.statusCode, answer.json().error.code], origin).toEqual([403, 'origin_not_allowed']);
+    }
+    // Without a store: let in, but there is nothing to roll back.
+    for (const headers of [{ host }, { host, origin: 'http://127.0.0.1:8080' }, { host: 'model.example' }]) {
+      expect((await send(server, headers)).statusCode).toBe(503);
+    }
+    for (const name of ['evil.example:8080', 'localhost.evil.example']) {
+      const answer = await send(server, { host: name }, 'GET');
+      expect([answer.statusCode, answer.json().error.code], name).toEqual([403, 'host_not_allowed']);
+    }
+    for (const name of ['localhost:1', '127.0.0.1', '[::1]:8080', 'MODEL.example:80']) {
+      expect((await send(server, { host: name }, 'GET')).statusCode, name).toBe(200);
+    }
+    await server.close();
+  });
+
+  it('may be asked under any name where keys are needed, which a page of others does not have', async () => {
+    const server = await createToyServer({ keysFile: path });
+    expect((await send(server, { host: 'model.example' }, 'GET')).statusCode).toBe(401);
+    await server.close();
+  });
+});

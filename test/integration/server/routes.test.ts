@@ -168,7 +168,7 @@ describe('operation', () => {
     expect(document.openapi).toBe('3.1.0');
     const routes = ['/infer', '/feedback', '/adapt', '/v1/adaptations', '/v1/adaptations/{id}', '/v1/versions'];
     const more = ['/v1/versions/{id}/promote', '/v1/rollback', '/v1/completions', '/v1/models', '/v1/suggest'];
-    const rest = ['/v1/score', '/v1/feedback', '/v1/model-files/{*}', '/health', '/ready', '/metrics'];
+    const rest = ['/v1/score', '/v1/feedback', '/v1/model-files/{path}', '/health', '/ready', '/metrics'];
     expect(Object.keys(document.paths).sort()).toEqual([...routes, ...more, ...rest].sort());
     const page = await get(server, '/docs/');
     expect(page.status).toBe(200);

@@ -17,7 +17,7 @@ interface Conversation {
 }
 
 const body = '{"input_text":"The dog","max_length":4,"seed":1}';
-const jsonHead = 'Host: a\r\nContent-Type: application/json';
+const jsonHead = 'Host: localhost\r\nContent-Type: application/json';
 const valid = `POST /infer HTTP/1.1\r\n${jsonHead}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
 const stream = '{"prompt":"The dog","max_tokens":8,"stream":true}';
 
@@ -32,6 +32,7 @@ const lines = fc.constantFrom(
 const headers = fc.constantFrom(
   ...[
     'Host: a',
+    'Host: localhost',
     'Host: a\r\nHost: b',
     'Content-Length: 5',
     'Content-Length: -1',
@@ -72,7 +73,12 @@ const rawBody = fc.constantFrom(
 
 /** Requests that are right, though more, fewer or slower than one. */
 const rightTexts = fc.constantFrom(
-  ...[valid, valid + valid + valid, `${valid}GET /health HTTP/1.1\r\nHost: a\r\n\r\n`, `${valid}garbage\r\n\r\n`],
+  ...[
+    valid,
+    valid + valid + valid,
+    `${valid}GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+    `${valid}garbage\r\n\r\n`,
+  ],
   ...[
     `\r\n\r\n${valid}`,
     valid.slice(0, -10),

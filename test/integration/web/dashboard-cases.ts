@@ -131,8 +131,8 @@ export function testDashboard(use: () => WebHarness): void {
     const going = await toy.store.startRun({ trigger: 'manual', seed: 1, parent: 'v1', settings: {} });
     const { page } = await harness.open(`${url}/ui/dashboard.html`);
     await page.getByRole('button', { name: 'Start a run' }).click();
-    await page.getByText(/Expected no adaptation run to be running/).waitFor();
-    expect(await page.locator('.fault').textContent()).toContain('Wait until it ends');
+    await page.getByText(/An adaptation run goes on already/).waitFor();
+    expect(await page.locator('.fault').textContent()).toContain('shows it');
     await toy.store.endRun(going.id, { status: 'failed', reason: 'ended by the test' });
     await page.context().close();
   });
