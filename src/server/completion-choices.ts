@@ -15,6 +15,8 @@ export interface CompletionSpec {
   readonly echo: boolean;
   /** Alternatives of each token; absent: no log-probabilities. */
   readonly logprobs?: number;
+  /** Parts after the first are not wanted one by one. */
+  readonly whole: boolean;
 }
 
 export interface CompletionEnd {
@@ -37,7 +39,7 @@ export interface CompletionPart {
 export async function* completeText(
   task: Task,
   tokenizer: Tokenizer,
-  { index, prompt, options, maxNewTokens, echo, logprobs }: CompletionSpec,
+  { index, prompt, options, maxNewTokens, echo, logprobs, whole }: CompletionSpec,
 ): AsyncGenerator<CompletionPart, void, undefined> {
   const { model, signal } = task;
   if (echo) {
@@ -49,7 +51,11 @@ export async function* completeText(
     return;
   }
   const list = createTokenLister(tokenizer, echo ? prompt.length : 0);
-  const pieces = model.generate(prompt, { ...options, maxNewTokens, alternatives: logprobs, signal });
+  const pieces = model.generate(prompt, {
+    ...{ ...options, maxNewTokens, alternatives: logprobs, signal },
+    // Each token is listed with its log-probability.
+    whole: whole && logprobs === undefined,
+  });
   let output = '';
   for await (const { text, tokenId, logProb, alternatives, finish } of pieces) {
     task.sawToken();

@@ -1,12 +1,18 @@
 import { IteraError } from '../core/errors.ts';
-import type { GenerateOptions, GenerationPiece } from '../runtime/generation.ts';
+import type { GenerationPiece } from '../runtime/generation.ts';
 import { type ProcessUsage, readUsage } from './process-usage.ts';
-import { loadServedModel, type ScoreOptions, type ServedModel, type ServedModelSettings } from './served-model.ts';
+import {
+  loadServedModel,
+  type ScoreOptions,
+  type ServedGeneration,
+  type ServedModel,
+  type ServedModelSettings,
+} from './served-model.ts';
 
 /** What the process is asked; `load` comes first, and is answered as the call 0. */
 export type ModelQuestion =
   | { readonly ask: 'load'; readonly dir: string; readonly settings: ServedModelSettings }
-  | { readonly ask: 'generate'; readonly id: number; readonly prompt: string; readonly options: GenerateOptions }
+  | { readonly ask: 'generate'; readonly id: number; readonly prompt: string; readonly options: ServedGeneration }
   | { readonly ask: 'score'; readonly id: number; readonly text: string; readonly options: ScoreOptions }
   | { readonly ask: 'suggest'; readonly id: number; readonly prefix: string; readonly count: number }
   | { readonly ask: 'cancel'; readonly id: number };
@@ -60,8 +66,16 @@ async function answer(question: Exclude<ModelQuestion, { ask: 'load' | 'cancel' 
   if (!model) throw new IteraError('RUNTIME_FAILED', 'Expected a model to be loaded first.');
   if (question.ask === 'score') return model.score(question.text, { ...question.options, signal });
   if (question.ask === 'suggest') return model.suggest(question.prefix, { count: question.count, signal });
-  for await (const piece of model.generate(question.prompt, { ...question.options, signal })) {
-    say({ id: question.id, piece });
+  const { id, prompt, options } = question;
+  let text = '';
+  for await (const piece of model.generate(prompt, { ...options, signal })) {
+    // The first is sent even so: when it came is what the time to the first token is.
+    if (!options.whole || piece.index === 0) {
+      say({ id, piece });
+      continue;
+    }
+    text += piece.text;
+    if (piece.finish) say({ id, piece: { ...piece, text } });
   }
   return undefined;
 }

@@ -27,6 +27,11 @@ export interface ScoreOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface ServedGeneration extends GenerateOptions {
+  /** That a text is wanted whole: pieces after the first may come as one, with the last of them. Default false. */
+  readonly whole?: boolean;
+}
+
 export interface SuggestCount {
   readonly count: number;
   readonly signal?: AbortSignal;
@@ -34,7 +39,7 @@ export interface SuggestCount {
 
 /** One variant of one version, loaded, that answers many requests at once. */
 export interface ServedModel {
-  generate(prompt: string, options: GenerateOptions): AsyncGenerator<GenerationPiece, GenerationResult, undefined>;
+  generate(prompt: string, options: ServedGeneration): AsyncGenerator<GenerationPiece, GenerationResult, undefined>;
   score(text: string, options?: ScoreOptions): Promise<ScoredText>;
   suggest(prefix: string, options: SuggestCount): Promise<readonly Suggestion[]>;
   /** Whether it ended by itself, so that another must be loaded in its place. */

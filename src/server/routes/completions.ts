@@ -159,7 +159,8 @@ function readSpecs(context: ServerContext, body: GivenBody) {
         // Each text has its own random numbers, or all would be equal.
         ...(seed !== undefined && { seed: (seed + index) % 2 ** 32 }),
       };
-      return { index, prompt: text, options, maxNewTokens, echo, ...(logprobs !== undefined && { logprobs }) };
+      const whole = body.stream !== true;
+      return { index, prompt: text, options, maxNewTokens, echo, whole, ...(logprobs !== undefined && { logprobs }) };
     }),
   );
   return { specs, promptTokens };

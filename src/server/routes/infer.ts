@@ -57,7 +57,7 @@ export function inferRoute(app: App, context: ServerContext): void {
       const task = await openTask(context, request, reply, { variant, person: client });
       try {
         const { signal } = task;
-        const options = { maxNewTokens, temperature, topK, topP, stop, seed, signal };
+        const options = { maxNewTokens, temperature, topK, topP, stop, seed, signal, whole: true };
         const { text, finish } = await collect(task, prompt, options);
         metrics.sawTokens('prompt', finish.promptTokens);
         metrics.sawTokens('output', finish.newTokens);
