@@ -6,6 +6,12 @@ import type { ModelMessage, ModelQuestion } from './model-process.ts';
 import type { ProcessUsage } from './process-usage.ts';
 import type { ScoredText, ServedModel, ServedModelSettings } from './served-model.ts';
 
+/**
+ * Each run leaves tensors outside the heap of JavaScript. Where short-lived objects are collected rarely, those pile up until
+ * a slow collection of everything; with little room for such objects they go early (see docs/experiments.md).
+ */
+const smallNursery = ['--max-semi-space-size=1'];
+
 /** A question whose answer is not complete. */
 interface Call {
   onPiece(piece: GenerationPiece): void;
@@ -27,7 +33,7 @@ export async function startIsolatedModel(dir: string, settings: ServedModelSetti
   const fromSource = import.meta.url.endsWith('.ts');
   const entry = new URL(`./model-process.${fromSource ? 'ts' : 'js'}`, import.meta.url);
   const child = fork(entry, {
-    execArgv: fromSource ? ['--import', import.meta.resolve('tsx')] : [],
+    execArgv: [...smallNursery, ...(fromSource ? ['--import', import.meta.resolve('tsx')] : [])],
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
