@@ -92,6 +92,8 @@ export async function measureHttpLoad(options: HttpLoadOptions): Promise<HttpLoa
   const tally = createTally(options);
   let sent = 0;
   let isStopping = false;
+  // At the end of its time autocannon cuts connections off without a word.
+  const until = durationS === undefined ? Number.POSITIVE_INFINITY : performance.now() + 1000 * durationS - tickMs;
 
   const run = autocannon({
     ...{ url, connections: concurrency, timeout: timeoutS, sampleInt: tickMs, skipAggregateResult: true },
@@ -112,7 +114,7 @@ export async function measureHttpLoad(options: HttpLoadOptions): Promise<HttpLoa
       // autocannon's own times belong to the request before, so the time is taken here too.
       let sentAt: number | undefined;
       const settle = (): void => {
-        if (sentAt !== undefined && !isStopping) tally.sawUnanswered();
+        if (sentAt !== undefined && !isStopping && performance.now() < until) tally.sawUnanswered();
         sentAt = undefined;
       };
       client.on('response', (status) => {
