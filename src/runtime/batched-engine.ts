@@ -63,6 +63,8 @@ export function createBatchedEngine(
     0,
     0,
   );
+  // Read by one run each, and free again.
+  const scratch = new Map<string, Float32Array>();
   let waiting: Call[] = [];
   let running = false;
   // Calls that wait or may be made once the results of the last run are read.
@@ -106,11 +108,12 @@ export function createBatchedEngine(
   async function runCalls(calls: readonly Call[]): Promise<void> {
     const [first] = calls as [Call];
     const count = Math.min(first.tokens.length, prefillTokens);
-    const inputs = calls.flatMap(({ tokens }) => tokens.slice(0, count));
+    const rows = arrangeRows(calls);
+    const inputs = rows.flatMap((call) => call?.tokens.slice(0, count) ?? unusedToken);
     const seen = hasAttention ? first.state.length + count : count;
-    const batch = calls.length;
+    const batch = rows.length;
     const results = await session.run({
-      ...gatherStates(calls.map(({ state }) => state)),
+      ...gatherStates(rows, scratch),
       input_ids: tensor('int64', [batch, count], BigInt64Array.from(inputs, BigInt)),
       attention_mask: tensor('int64', [batch, seen], new BigInt64Array(batch * seen).fill(1n)),
       num_logits_to_keep: tensor('int64', [], BigInt64Array.of(1n)),
@@ -120,7 +123,8 @@ export function createBatchedEngine(
     );
     const after: BatchStates = { tensors, rows: batch };
     const { data } = results['logits'] as Tensor<'float32'>;
-    calls.forEach((call, row) => {
+    rows.forEach((call, row) => {
+      if (!call) return;
       const state = new RowState(after, row, call.state.length + count);
       const rest = call.tokens.slice(count);
       if (rest.length > 0) waiting.push({ ...call, tokens: rest, state });
@@ -147,22 +151,63 @@ const nextTurn = (): Promise<void> =>
     else setTimeout(resolve, 0);
   });
 
-/** The states of some rows as one batch: those of a whole batch in its order as they are, others copied together. */
-function gatherStates(rows: readonly RowState[]): BatchStates['tensors'] {
-  const [{ batch }] = rows as readonly [RowState];
-  if (batch.rows === rows.length && rows.every((state, row) => state.batch === batch && state.row === row)) {
+/** What a row reads whose text has ended. */
+const unusedToken = 0;
+
+/**
+ * The rows of a run. While most texts of a batch go on, it keeps its rows, those of ended texts unused, because copying all
+ * states costs more than a few rows; else rows of one batch stand together.
+ */
+function arrangeRows(calls: readonly Call[]): readonly (Call | undefined)[] {
+  const [first] = calls as [Call];
+  const { batch } = first.state;
+  const kept = new Array<Call | undefined>(batch.rows).fill(undefined);
+  for (const call of calls) {
+    // Two texts may go on from one state.
+    if (call.state.batch !== batch || kept[call.state.row]) return groupByBatch(calls);
+    kept[call.state.row] = call;
+  }
+  return 4 * calls.length >= 3 * batch.rows ? kept : groupByBatch(calls);
+}
+
+function groupByBatch(calls: readonly Call[]): readonly Call[] {
+  const batches = [...new Set(calls.map(({ state }) => state.batch))];
+  return batches.flatMap((batch) =>
+    calls.filter(({ state }) => state.batch === batch).sort((a, b) => a.state.row - b.state.row),
+  );
+}
+
+/**
+ * The states of some rows as one batch: those of a whole batch as they are, others copied together.
+ *
+ * @param scratch - Memory for the copies, by name; made larger if need be.
+ */
+function gatherStates(rows: readonly (Call | undefined)[], scratch: Map<string, Float32Array>): BatchStates['tensors'] {
+  const states = rows.flatMap((call) => call?.state ?? []);
+  const { batch } = states[0] as RowState;
+  const isWhole = batch.rows === rows.length;
+  if (isWhole && rows.every((call, row) => !call || (call.state.batch === batch && call.state.row === row))) {
     return batch.tensors;
   }
   return Object.fromEntries(
     Object.entries(batch.tensors).map(([name, { shape }]) => {
       const [, ...rest] = shape;
       const size = rest.reduce((product, dim) => product * dim, 1);
-      const data = new Float32Array(rows.length * size);
-      rows.forEach(({ batch: own, row }, at) => {
+      const needed = states.length * size;
+      let memory = scratch.get(name);
+      if (!memory || memory.length < needed) {
+        memory = new Float32Array(needed);
+        scratch.set(name, memory);
+      }
+      for (let at = 0; at < states.length; ) {
+        const { batch: own, row } = states[at] as RowState;
+        let count = 1;
+        while (states[at + count]?.batch === own && states[at + count]?.row === row + count) count++;
         const from = own.tensors[name]?.data as Float32Array;
-        data.set(from.subarray(row * size, (row + 1) * size), at * size);
-      });
-      return [name, tensor('float32', [rows.length, ...rest], data)];
+        memory.set(from.subarray(row * size, (row + count) * size), at * size);
+        at += count;
+      }
+      return [name, tensor('float32', [states.length, ...rest], memory.subarray(0, needed))];
     }),
   );
 }

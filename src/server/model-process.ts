@@ -59,7 +59,19 @@ function send(): void {
   sentAt = performance.now();
   const answers = unsent;
   unsent = [];
-  if (process.connected) process.send?.({ answers, usage: readUsage() } satisfies ModelMessage);
+  if (process.connected) process.send?.({ answers, usage: recentUsage() } satisfies ModelMessage);
+}
+
+// Reading it costs as much as half a token of a small model.
+const usageMs = 20;
+let usage = readUsage();
+let readAt = performance.now();
+function recentUsage(): ProcessUsage {
+  if (performance.now() - readAt > usageMs || calls.size === 0) {
+    usage = readUsage();
+    readAt = performance.now();
+  }
+  return usage;
 }
 
 async function answer(question: Exclude<ModelQuestion, { ask: 'load' | 'cancel' }>, signal: AbortSignal) {
