@@ -12,7 +12,8 @@ import { writeStories } from '../../unit/compression/toy-folder.ts';
 import { cacheDir } from '../cli/command-line.ts';
 import { shortFeedback, shortOptions } from './short-feedback.ts';
 
-const kills = 20;
+/** `ITERA_KILLS` asks for more. */
+const kills = Number(process.env['ITERA_KILLS'] ?? 6);
 /** Stores that are treated so at the same time, because a process uses one core most of the time. */
 const lanes = [0, 1];
 

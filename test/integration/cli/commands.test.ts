@@ -33,7 +33,7 @@ describe('itera-lite run, without data', () => {
   let report: Report;
   const out = (): string => join(dir, 'reports', 'first');
   beforeAll(async () => {
-    ended = await command('run', '--model', 'itera-lite-micro', '--out', out());
+    ended = await command('run', '--model', 'itera-lite-micro', '--out', out(), '--no-energy');
     report = await readReport(join(out(), 'report.json'));
   }, 300_000);
 
