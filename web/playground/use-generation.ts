@@ -100,7 +100,7 @@ function readTokens({ choices: [choice] }: CompletionEvent): ShownToken[] {
 
 function factsOf({ itera, choices: [choice] }: CompletionEvent): AnswerFacts | undefined {
   if (!itera) return undefined;
-  return { ...itera, inference_id: itera.inference_id ?? choice?.inference_id ?? null };
+  return { ...itera, inference_id: choice?.inference_id ?? null };
 }
 
 export const outputOf = ({ tokens }: Generation): string => tokens.map(({ text }) => text).join('');

@@ -53,7 +53,7 @@ export interface CompletionEvent {
     readonly finish_reason: string | null;
     readonly inference_id?: string | null;
   }[];
-  readonly itera?: AnswerFacts;
+  readonly itera?: Omit<AnswerFacts, 'inference_id'>;
 }
 
 export interface CompletionRequest {
