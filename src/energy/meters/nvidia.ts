@@ -10,13 +10,28 @@ export interface NvidiaOptions {
 }
 
 /**
+ * What nvidia-smi tells, best first: the power of the moment, which older drivers lack; and the mean of the last second on
+ * cards since Ampere, which trails behind a load that begins or ends.
+ */
+const fields = ['power.draw.instant', 'power.draw'] as const;
+
+/**
  * The power of all NVIDIA graphics processors, as `nvidia-smi` tells it, added up over time. It counts nothing of the
  * processor that runs ONNX Runtime here: it is for work on such a card, and is used only where it is asked for.
  */
-export async function findNvidia({ nowS, program = 'nvidia-smi', timeoutS }: NvidiaOptions): Promise<FoundMeter> {
+export async function findNvidia(options: NvidiaOptions): Promise<FoundMeter> {
+  const [instant, mean] = fields;
+  const found = await findField(instant, options);
+  return 'meter' in found ? found : findField(mean, options);
+}
+
+async function findField(
+  field: (typeof fields)[number],
+  { nowS, program = 'nvidia-smi', timeoutS }: NvidiaOptions,
+): Promise<FoundMeter> {
   const integrals = new Map<string, PowerIntegral>();
   let refusal: string | undefined;
-  const args = ['--query-gpu=index,power.draw', '--format=csv,noheader,nounits', '-lms', '100'];
+  const args = [`--query-gpu=index,${field}`, '--format=csv,noheader,nounits', '-lms', '100'];
   const running = startProgram(program, args, {
     onLine(line) {
       const found = parseNvidiaLine(line);
@@ -42,7 +57,7 @@ export async function findNvidia({ nowS, program = 'nvidia-smi', timeoutS }: Nvi
       name: 'nvidia',
       status: 'measured',
       covers: 'all NVIDIA graphics processors, with their memory; not the processor',
-      method: 'power from nvidia-smi, 100 ms apart, added up over time',
+      method: `${field} of nvidia-smi, 100 ms apart, added up over time`,
       tickS: 0.1,
       countsIdle: true,
       relativeBounds: [1, 1],

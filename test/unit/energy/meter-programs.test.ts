@@ -102,6 +102,19 @@ describe('nvidia-smi', () => {
     await meter.close();
   });
 
+  it('takes the mean power where a driver knows no other', async () => {
+    const program = join(root, 'program');
+    const lines = 'echo "0, 50.00"; sleep 0.02; echo "0, 50.00"; exec sleep 60';
+    await writeFile(
+      program,
+      `#!/bin/sh\ncase "$1" in *instant*) echo 'Field is not valid.'; exit 2;; esac\n${lines}\n`,
+    );
+    await chmod(program, 0o755);
+    const meter = meterOf(await findNvidia({ program, nowS }));
+    expect(meter.method).toMatch(/^power\.draw of/);
+    await meter.close();
+  });
+
   it('fails once the program has ended', async () => {
     const program = await writeProgram(['0, 50.00', '0, 50.00', '0, 50.00'], { ends: true });
     const meter = meterOf(await findNvidia({ program, nowS }));
