@@ -136,6 +136,21 @@ export const reportSchema = Type.Object({
   protocol: Type.Array(Type.Object({ name: text('What it is about.'), text: text('How it was done.') }), {
     description: 'How the numbers were made, in words.',
   }),
+  stages: Type.Optional(
+    Type.Array(
+      Type.Object({
+        id: text('Unique within the report, e.g. "quality/stories".'),
+        name: text('What it does, in words.'),
+        status: Type.Enum(['done', 'failed', 'notRun'], { description: 'How it ended.' }),
+        reason: word('Why it failed or was not run, and what to do about it.'),
+        seconds: Type.Optional(Type.Number({ minimum: 0, description: 'How long it took.' })),
+        resumed: Type.Optional(
+          Type.Boolean({ description: 'Whether its numbers come from an earlier, interrupted run of the same job.' }),
+        ),
+      }),
+      { description: 'The parts of the job in their order.' },
+    ),
+  ),
   bounds: Type.Optional(
     Type.Record(Type.String(), Type.Number({ minimum: 0 }), {
       description: 'The rise of perplexity that the gate allows each variant, 0.02 for 2%.',

@@ -27,6 +27,21 @@ export interface ProtocolItem {
   readonly text: string;
 }
 
+/** A part of the main job, and how it ended. */
+export interface ReportStage {
+  /** Unique within the report, e.g. `quality/stories`. */
+  readonly id: string;
+  /** What it does, in words. */
+  readonly name: string;
+  readonly status: 'done' | 'failed' | 'notRun';
+  /** Why it failed or was not run, and what to do about it; always given for these. */
+  readonly reason?: string;
+  /** How long it took, in seconds; absent where it did not begin. */
+  readonly seconds?: number;
+  /** Whether its numbers come from an earlier, interrupted run of the same job. */
+  readonly resumed?: boolean;
+}
+
 /** The model that the report is about. Its counts are numbers of parameters. */
 export interface ReportModel {
   readonly name: string;
@@ -47,6 +62,8 @@ export interface Report extends RecordSet {
   readonly samples: readonly Sample[];
   readonly curves?: readonly Curve[];
   readonly protocol: readonly ProtocolItem[];
+  /** The parts of the job in their order. */
+  readonly stages?: readonly ReportStage[];
   /** The rise of perplexity that the gate allows each variant, 0.02 for 2%; absent where none were compared. */
   readonly bounds?: Readonly<Record<string, number>>;
   /** What holds, in plain sentences, as far as the numbers alone do not say it. */
