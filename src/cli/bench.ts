@@ -4,24 +4,22 @@ import { runBenchmark } from '../benchmark/run-benchmark.ts';
 import { type BenchRuntime, benchRuntimes } from '../benchmark/sides.ts';
 import { IteraError } from '../core/errors.ts';
 import type { RecordSet } from '../core/measurement.ts';
-import { encodeInferenceModel } from '../models/inference-model.ts';
 import { writeIntoFolder } from '../models/model-copy-file.ts';
-import { compressedVariants, type VariantName } from '../models/variants.ts';
+import { compressedVariants } from '../models/variants.ts';
 import { benchmarkChart } from '../report/benchmark-chart.ts';
 import { compareBenchmarks } from '../report/benchmark-comparison.ts';
 import { benchmarkTables } from '../report/benchmark-table.ts';
 import { readRecordSet } from '../report/report-files.ts';
 import { terminalTable } from '../report/terminal-table.ts';
 import { defaultModel, openModel } from '../runtime/load-model-file.ts';
-import { prepareVariants } from '../validation/compared-variants.ts';
 import { modelName } from '../validation/model-facts.ts';
 import { describeProvenance } from '../validation/provenance.ts';
 import { interruptSignal } from './interrupt.ts';
-import { collect, parseCount, parseThreads } from './options.ts';
+import { chooseForms, prepareForms } from './model-forms.ts';
+import { collect, collectWith, parseCount, parseThreads } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress } from './progress.ts';
-import { chooseVariants } from './variant-options.ts';
 
 interface BenchOptions {
   readonly model: string;
@@ -41,10 +39,6 @@ function parseLength(text: string): number {
   if (value > 16_384) throw new InvalidArgumentError('Expected a whole number from 1 to 16384.');
   return value;
 }
-
-const collectWith =
-  (parse: (text: string) => number) =>
-  (text: string, before: readonly number[] = []): number[] => [...before, parse(text)];
 
 /** `itera-lite bench`: times a model in several runtimes side by side. */
 export function benchCommand(): Command {
@@ -85,11 +79,7 @@ export function benchCommand(): Command {
 async function bench(options: BenchOptions): Promise<void> {
   if (options.compare) return compare(options.compare, options.json === true);
   const runtimes = chooseRuntimes(options.runtime);
-  const named = options.variant ?? ['fp32', 'int8', 'int4'];
-  const wanted = chooseVariants(
-    named.filter((name) => name !== 'fp32'),
-    ['fp32'],
-  );
+  const wanted = chooseForms(options.variant);
   const progress = createProgress();
   const { signal, stop } = interruptSignal('stopping');
   try {
@@ -100,19 +90,7 @@ async function bench(options: BenchOptions): Promise<void> {
       progress.end();
       progress.note(stage);
     };
-    const variants = await prepareVariants(folder, wanted, {
-      version: packageVersion,
-      seed: 1,
-      threads: 1,
-      signal,
-      onStage,
-    });
-    const files = new Map<VariantName, Uint8Array>([
-      ...(named.some((one) => one === 'fp32' || one === 'all')
-        ? [['fp32', encodeInferenceModel(folder)] as [VariantName, Uint8Array]]
-        : []),
-      ...variants.map(({ name: variant, model }): [VariantName, Uint8Array] => [variant, model]),
-    ]);
+    const { files, hashes } = await prepareForms(folder, wanted, { signal, onStage });
     const records = await runBenchmark(folder, {
       ...{ name, files, runtimes, signal, onStage, rounds: options.rounds },
       threads: [...new Set(options.threads ?? [1])],
@@ -120,8 +98,6 @@ async function bench(options: BenchOptions): Promise<void> {
       onRound: (done, total) => progress.update({ done, total, unit: 'round' }),
     });
     progress.end();
-    const hashes = Object.fromEntries(Object.entries(folder.sha256).map(([file, hash]) => [`model/${file}`, hash]));
-    for (const { name: variant, sha256 } of variants) hashes[`variant/${variant}`] = sha256;
     const set: RecordSet = {
       schemaVersion: 1,
       provenance: await describeProvenance(packageVersion, { hashes }),

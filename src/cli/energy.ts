@@ -7,7 +7,6 @@ import { describeMachine } from '../energy/machine-file.ts';
 import { type MeasuredEnergy, measureEnergy } from '../energy/measure-energy.ts';
 import { createModelWorkloads, type WorkPhase, workPhases } from '../energy/model-workloads.ts';
 import { projectEnergy } from '../energy/projection.ts';
-import { encodeInferenceModel } from '../models/inference-model.ts';
 import { writeIntoFolder } from '../models/model-copy-file.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
 import { compressedVariants, type VariantName } from '../models/variants.ts';
@@ -16,16 +15,15 @@ import { energyFindings } from '../report/energy-findings.ts';
 import { energyTables } from '../report/energy-table.ts';
 import { terminalTable } from '../report/terminal-table.ts';
 import { defaultModel, openModel } from '../runtime/load-model-file.ts';
-import { prepareVariants } from '../validation/compared-variants.ts';
 import { modelName } from '../validation/model-facts.ts';
 import { describeProvenance } from '../validation/provenance.ts';
 import { createTrainingWorkload } from './energy-training.ts';
 import { interruptSignal } from './interrupt.ts';
-import { collect, parseAmount, parseCount, parseSeed, parseThreads } from './options.ts';
+import { chooseForms, prepareForms } from './model-forms.ts';
+import { collect, collectWith, parseAmount, parseCount, parseSeed, parseThreads } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress, type Progress } from './progress.ts';
-import { chooseVariants } from './variant-options.ts';
 
 interface EnergyCommandOptions {
   readonly model: string;
@@ -43,10 +41,6 @@ interface EnergyCommandOptions {
   readonly listMeters?: boolean;
   readonly json?: boolean;
 }
-
-const collectWith =
-  (parse: (text: string) => number) =>
-  (text: string, before: readonly number[] = []): number[] => [...before, parse(text)];
 
 function parseRounds(text: string): number {
   const value = parseCount(text);
@@ -101,11 +95,7 @@ export function energyCommand(): Command {
 async function energy(options: EnergyCommandOptions): Promise<void> {
   if (options.listMeters) return listMeters(options.json === true);
   const phases = choosePhases(options.phase);
-  const named = options.variant ?? ['fp32', 'int8', 'int4'];
-  const wanted = chooseVariants(
-    named.filter((name) => name !== 'fp32'),
-    ['fp32'],
-  );
+  const wanted = chooseForms(options.variant);
   const progress = createProgress();
   const { signal, stop } = interruptSignal('stopping');
   try {
@@ -115,22 +105,13 @@ async function energy(options: EnergyCommandOptions): Promise<void> {
       progress.end();
       progress.note(stage);
     };
-    const preparation = { version: packageVersion, seed: 1, threads: 1, signal, onStage };
-    const variants = await prepareVariants(folder, wanted, preparation);
-    const files = new Map<VariantName, Uint8Array>([
-      ...(named.some((one) => one === 'fp32' || one === 'all')
-        ? [['fp32', encodeInferenceModel(folder)] as [VariantName, Uint8Array]]
-        : []),
-      ...variants.map(({ name, model }): [VariantName, Uint8Array] => [name, model]),
-    ]);
+    const { files, hashes } = await prepareForms(folder, wanted, { signal, onStage });
     const measured = await measure(folder, files, phases, options, progress, signal);
     const name = modelName(folder);
     const projections = [...files].flatMap(([variant, file]) =>
       projectEnergy({ name, variant, config: folder.config, fileBytes: file.length }),
     );
     const records = [...measured.records, ...projections];
-    const hashes = Object.fromEntries(Object.entries(folder.sha256).map(([file, hash]) => [`model/${file}`, hash]));
-    for (const { name: variant, sha256 } of variants) hashes[`variant/${variant}`] = sha256;
     const set: RecordSet = {
       schemaVersion: 1,
       provenance: await describeProvenance(packageVersion, { hashes, seed: options.seed }),

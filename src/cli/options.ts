@@ -50,3 +50,8 @@ export function parseAmount(text: string): number {
 
 /** Collects a repeatable option. */
 export const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
+
+/** Collects a repeatable option of numbers. */
+export const collectWith =
+  (parse: (text: string) => number) =>
+  (text: string, before: readonly number[] = []): number[] => [...before, parse(text)];

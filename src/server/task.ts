@@ -116,6 +116,36 @@ export async function openTask(
   };
 }
 
+/** What an answer tells of how it came about, besides what it is. */
+export function describeTask(task: Task, promptTokens: number) {
+  return {
+    ...{ version: task.version, variant: task.variant, tokens: { prompt: promptTokens } },
+    ...{ total_ms: task.totalMs(), energy: task.energy() },
+  };
+}
+
+/**
+ * Waits as {@link openTask} until a request may go on, answers it, and gives turn and model back.
+ *
+ * @throws What `answer` throws, or the reason why it was ended.
+ */
+export async function runTask<Answer>(
+  context: ServerContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: TaskOptions,
+  answer: (task: Task) => Promise<Answer>,
+): Promise<Answer> {
+  const task = await openTask(context, request, reply, options);
+  try {
+    return await answer(task);
+  } catch (error) {
+    throw task.explain(error);
+  } finally {
+    task.end();
+  }
+}
+
 /**
  * Tokens of a prompt, the end-of-text mark before it included.
  *

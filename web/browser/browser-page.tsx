@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { formatAmount, formatMs } from '../shared/format.ts';
 import { Layout } from '../shared/layout.tsx';
+import { NumberField } from '../shared/number-field.tsx';
 import { LoadForm } from './load-form.tsx';
 import { useWorker, type WorkerState } from './use-worker.ts';
 
@@ -63,38 +64,17 @@ export function BrowserPage() {
               />
             </label>
             <div class="settings">
-              <label>
-                Most tokens
-                <input
-                  type="number"
-                  min="1"
-                  required
-                  value={maxTokens}
-                  onInput={({ currentTarget }) => setMaxTokens(currentTarget.value)}
-                />
-              </label>
-              <label>
-                Temperature
-                <input
-                  type="number"
-                  min="0"
-                  max="2"
-                  step="0.05"
-                  required
-                  value={temperature}
-                  onInput={({ currentTarget }) => setTemperature(currentTarget.value)}
-                />
-              </label>
-              <label>
-                Seed
-                <input
-                  type="number"
-                  min="0"
-                  max="4294967295"
-                  value={seed}
-                  onInput={({ currentTarget }) => setSeed(currentTarget.value)}
-                />
-              </label>
+              <NumberField label="Most tokens" min="1" required value={maxTokens} onChange={setMaxTokens} />
+              <NumberField
+                label="Temperature"
+                min="0"
+                max="2"
+                step="0.05"
+                required
+                value={temperature}
+                onChange={setTemperature}
+              />
+              <NumberField label="Seed" min="0" max="4294967295" value={seed} onChange={setSeed} />
             </div>
             <div class="row">
               <button type="submit" class="primary" disabled={state.status !== 'ready'}>

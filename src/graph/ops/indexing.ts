@@ -4,6 +4,12 @@ import { constantNumbers, defineOperator, integerAttribute, required } from '../
 import { type Dim, formatShape, normalizeAxis, sameShape } from '../shape.ts';
 import { expand, reshape } from './broadcasting.ts';
 
+/** Zeros of the shape of `x`. */
+const zerosLike = (x: Value): Value => {
+  const ones = x.shape.map(() => 1);
+  return expand(x.graph.constant(x.dtype, ones, [0]), x.shape);
+};
+
 const gatherOp = defineOperator({
   opType: 'Gather',
   infer: (inputs, attributes) => {
@@ -26,9 +32,8 @@ const gatherOp = defineOperator({
     }
     const count = indices.shape.reduce<number>((product, dim) => product * Number(dim), 1);
     const wide = expand(reshape(indices, [count, 1]), [count, width]);
-    const zeros = expand(x.graph.constant(x.dtype, [1, 1], [0]), x.shape);
     return [
-      scatterElements(zeros, wide, reshape(upstream, [count, width]), 0, {
+      scatterElements(zerosLike(x), wide, reshape(upstream, [count, width]), 0, {
         reduction: 'add',
       }),
     ];
@@ -45,17 +50,9 @@ const gatherElementsOp = defineOperator({
   gradient: ({ inputs, attributes }, [upstream]) => {
     if (!upstream) return [];
     const x = required(inputs, 0);
-    const zeros = expand(
-      x.graph.constant(
-        x.dtype,
-        x.shape.map(() => 1),
-        [0],
-      ),
-      x.shape,
-    );
     const axis = integerAttribute(attributes, 'axis', 0);
     return [
-      scatterElements(zeros, required(inputs, 1), upstream, axis, {
+      scatterElements(zerosLike(x), required(inputs, 1), upstream, axis, {
         reduction: 'add',
       }),
     ];
@@ -118,15 +115,7 @@ const topKOp = defineOperator({
   gradient: ({ inputs, outputs, attributes }, [upstream]) => {
     if (!upstream) return [];
     const x = required(inputs, 0);
-    const zeros = expand(
-      x.graph.constant(
-        x.dtype,
-        x.shape.map(() => 1),
-        [0],
-      ),
-      x.shape,
-    );
-    return [scatterElements(zeros, outputs[1] as Value, upstream, integerAttribute(attributes, 'axis', -1))];
+    return [scatterElements(zerosLike(x), outputs[1] as Value, upstream, integerAttribute(attributes, 'axis', -1))];
   },
 });
 

@@ -3,7 +3,7 @@ import type { GenerationResult } from '../../runtime/generation.ts';
 import { recordInference } from '../record-inference.ts';
 import { energySchema, errorAnswers, personSchema, seedSchema, stopSchema, variantSchema } from '../schemas.ts';
 import type { App, ServerContext } from '../server-context.ts';
-import { checkNewTokens, checkPrompt, openTask, type Task } from '../task.ts';
+import { checkNewTokens, checkPrompt, runTask, type Task } from '../task.ts';
 
 const bodySchema = Type.Object(
   {
@@ -54,8 +54,7 @@ export function inferRoute(app: App, context: ServerContext): void {
       const { client, stop, top_p: topP, model_variant: variant } = request.body;
       checkPrompt(context, prompt, 'input_text');
       checkNewTokens(context, maxNewTokens, 'max_length');
-      const task = await openTask(context, request, reply, { variant, person: client });
-      try {
+      return runTask(context, request, reply, { variant, person: client }, async (task) => {
         const { signal } = task;
         const options = { maxNewTokens, temperature, topK, topP, stop, seed, signal, whole: true };
         const { text, finish } = await collect(task, prompt, options);
@@ -84,11 +83,7 @@ export function inferRoute(app: App, context: ServerContext): void {
           finish_reason: finish.finishReason === 'length' ? ('length' as const) : ('stop' as const),
           energy: task.energy(),
         };
-      } catch (error) {
-        throw task.explain(error);
-      } finally {
-        task.end();
-      }
+      });
     },
   );
 }

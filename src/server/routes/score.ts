@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { errorAnswers, iteraSchema, personSchema, variantSchema } from '../schemas.ts';
 import type { App, ServerContext } from '../server-context.ts';
-import { checkPrompt, openTask } from '../task.ts';
+import { checkPrompt, describeTask, runTask } from '../task.ts';
 import { tokenText } from '../token-listing.ts';
 
 const bodySchema = Type.Object(
@@ -39,8 +39,7 @@ export function scoreRoute(app: App, context: ServerContext): void {
     async (request, reply) => {
       const { text, model_variant: variant, client } = request.body;
       const tokens = checkPrompt(context, text, 'text');
-      const task = await openTask(context, request, reply, { variant, person: client });
-      try {
+      return runTask(context, request, reply, { variant, person: client }, async (task) => {
         const { ids, logProbs } = await task.model.score(text, { signal: task.signal });
         context.metrics.sawTokens('prompt', tokens);
         const total = logProbs.reduce((sum, value) => sum + value, 0);
@@ -50,16 +49,9 @@ export function scoreRoute(app: App, context: ServerContext): void {
           total_logprob: total,
           bits_per_byte: -total / Math.LN2 / Buffer.byteLength(text),
           model: context.settings.name,
-          itera: {
-            ...{ version: task.version, variant: task.variant, tokens: { prompt: tokens } },
-            ...{ total_ms: task.totalMs(), energy: task.energy() },
-          },
+          itera: describeTask(task, tokens),
         };
-      } catch (error) {
-        throw task.explain(error);
-      } finally {
-        task.end();
-      }
+      });
     },
   );
 }

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { errorAnswers, iteraSchema, personSchema, variantSchema } from '../schemas.ts';
 import type { App, ServerContext } from '../server-context.ts';
-import { checkPrompt, openTask } from '../task.ts';
+import { checkPrompt, describeTask, runTask } from '../task.ts';
 
 const bodySchema = Type.Object(
   {
@@ -36,23 +36,15 @@ export function suggestRoute(app: App, context: ServerContext): void {
     async (request, reply) => {
       const { prompt, count = 3, model_variant: variant, client } = request.body;
       const tokens = checkPrompt(context, prompt, 'prompt');
-      const task = await openTask(context, request, reply, { variant, person: client });
-      try {
+      return runTask(context, request, reply, { variant, person: client }, async (task) => {
         const found = await task.model.suggest(prompt, { count, signal: task.signal });
         context.metrics.sawTokens('prompt', tokens);
         return {
           suggestions: found.map(({ text, probability }) => ({ text, probability })),
           model: context.settings.name,
-          itera: {
-            ...{ version: task.version, variant: task.variant, tokens: { prompt: tokens } },
-            ...{ total_ms: task.totalMs(), energy: task.energy() },
-          },
+          itera: describeTask(task, tokens),
         };
-      } catch (error) {
-        throw task.explain(error);
-      } finally {
-        task.end();
-      }
+      });
     },
   );
 }
