@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { rowsOf } from '../../../src/adaptation/store/audit-log.ts';
-import { createStore } from '../../../src/adaptation/store/store.ts';
+import { createStore } from '../../../src/adaptation/store/database-store.ts';
 import type { AdaptationStore, AuditEntry, NewRun, NewVersion } from '../../../src/adaptation/store/store-records.ts';
 import type { StoreDatabase } from '../../../src/adaptation/store/store-session.ts';
 
