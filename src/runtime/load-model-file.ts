@@ -8,9 +8,11 @@ import { compressedVariants, isCompressed, type VariantName } from '../models/va
 import { createModel, type Model } from './model.ts';
 import type { SessionOptions } from './session.ts';
 
+/** Options of {@link loadModel}. */
 export interface LoadModelOptions extends SessionOptions {
   /** Which form of the weights to run, by default `fp32`; the others are made by `itera-lite compress`. */
   readonly variant?: VariantName;
+  /** Gives up between the files it reads; the promise then rejects with `ABORTED`. */
   readonly signal?: AbortSignal;
 }
 
@@ -19,6 +21,7 @@ export const defaultModel = 'itera-lite-small';
 
 // From src/runtime and dist/runtime alike, the package's root is two folders up.
 const bundledDir = fileURLToPath(new URL('../../models', import.meta.url));
+const recipesDir = fileURLToPath(new URL('../../recipes', import.meta.url));
 
 /**
  * Loads a model by the path of its folder or the name of a bundled one.
@@ -45,11 +48,22 @@ export async function openModel(
   if (await exists(nameOrDir)) return readModelFolder(nameOrDir, options);
   const bundled = await listBundledModels();
   if (bundled.includes(nameOrDir)) return readModelFolder(join(bundledDir, nameOrDir), options);
+  const recipe = await findRecipe(nameOrDir);
   throw new IteraError(
     'FILE_NOT_FOUND',
-    `Expected the path of a model folder or the name of a bundled model (${bundled.join(', ')}), got ${JSON.stringify(nameOrDir)}.`,
-    { nameOrDir, bundled },
+    `Expected the path of a model folder or the name of a bundled model (${bundled.join(', ')}), got ${JSON.stringify(nameOrDir)}.` +
+      (recipe === undefined
+        ? ''
+        : " The package holds its recipe, not its weights: copy its folder from models/ of the project's repository, or " +
+          `train it with itera-lite train --recipe ${recipe} --out DIR.`),
+    { nameOrDir, bundled, ...(recipe !== undefined && { recipe }) },
   );
+}
+
+/** The file of the bundled recipe of this name, if any: of models that are left out of the package for its size. */
+async function findRecipe(name: string): Promise<string | undefined> {
+  const files = await readdir(recipesDir).catch(() => []);
+  return files.includes(`${name}.json`) ? join(recipesDir, `${name}.json`) : undefined;
 }
 
 async function listBundledModels(): Promise<string[]> {

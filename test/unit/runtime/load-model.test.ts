@@ -39,6 +39,13 @@ describe('loadModel', () => {
     },
   );
 
+  it('says how to get a model of which only the recipe is bundled', async () => {
+    await expect(loadModel('itera-lite-small-2')).rejects.toMatchObject({
+      code: 'FILE_NOT_FOUND',
+      message: expect.stringMatching(/train it with itera-lite train --recipe \S*recipes.itera-lite-small-2\.json /),
+    });
+  });
+
   it('tells a folder without a model from none', async () => {
     await expect(loadModel(folder)).rejects.toMatchObject({
       code: 'MODEL_INVALID',
