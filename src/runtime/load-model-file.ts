@@ -62,7 +62,7 @@ export async function openModel(
 
 /** The file of the bundled recipe of this name, if any: of models that are left out of the package for its size. */
 async function findRecipe(name: string): Promise<string | undefined> {
-  const files = await readdir(recipesDir).catch(() => []);
+  const files = await readdir(recipesDir).catch((): string[] => []);
   return files.includes(`${name}.json`) ? join(recipesDir, `${name}.json`) : undefined;
 }
 
