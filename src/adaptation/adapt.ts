@@ -37,10 +37,13 @@ import {
   settleVersion,
 } from './version-folder.ts';
 
+/** How {@link runAdaptation} learns and judges. */
 export interface AdaptationOptions extends CandidateOptions {
   /** Folder of the versions. */
   readonly versionsDir: string;
+  /** Of all that is drawn at random. */
   readonly seed: number;
+  /** Of learning and scoring, 1 or more. */
   readonly threads: number;
   /** Version of Itera-Lite. */
   readonly version: string;
@@ -52,16 +55,19 @@ export interface AdaptationOptions extends CandidateOptions {
   readonly learningRate?: number;
   /** Steps at most; default: enough to read the examples some times. */
   readonly steps?: number;
+  /** Which feedback is learnt from. */
   readonly curation?: CurationOptions;
   /** Default: all. */
   readonly variants?: readonly CompressedVariant[];
   /** Tokens of the text that their rounding is fitted to; default as in `compressModel`. */
   readonly calibrationTokens?: number;
+  /** Rise of perplexity that each variant may cost, as a share; default {@link defaultBounds}. */
   readonly bounds?: DegradationBounds;
   /** Default: the texts of the package, and `tinystories` and `wikitext-2` where they are on this machine. */
   readonly baseTexts?: readonly string[];
   /** Bytes of each base text that are scored; default 150,000. */
   readonly baseBytes?: number;
+  /** Folder with `<dataset>/<split>.txt`; default `ITERA_DATA_DIR`, then the cache. */
   readonly dataDir?: string;
   /** Promote a candidate that passes for this share of clients only. */
   readonly canaryShare?: number;
@@ -69,18 +75,23 @@ export interface AdaptationOptions extends CandidateOptions {
   readonly keep?: number;
 }
 
+/** What a run of adaptation came to. */
 export interface Adaptation {
+  /** As the store records it; its status says whether the candidate was promoted. */
   readonly run: AdaptationRun;
   /** Who is promoted now. */
   readonly deployment: Deployment;
+  /** The gate's, one for each thing that it asks; none if there was no candidate. */
   readonly findings: readonly GateFinding[];
   /** How many examples of each part there were, and what was left out. */
   readonly curation: CurationCounts;
+  /** What the findings rest on; absent if there was no candidate. */
   readonly evidence?: CandidateEvidence;
   /** The candidate's folder, if one was made. */
   readonly candidateDir?: string;
 }
 
+/** Examples of each part, and pieces of feedback that were left out, by reason. */
 export type CurationCounts = Readonly<Record<'training' | 'stopping' | 'heldOut', number>> & Pick<Curation, 'dropped'>;
 
 /** With less, there is nothing to learn, or nothing to judge by. */

@@ -1,5 +1,6 @@
 import type { AdaptationStore, RunTrigger } from './store/store-records.ts';
 
+/** When a run is due. */
 export interface TriggerSettings {
   /** New negative feedback that starts a run. Default 50. */
   readonly negatives?: number;

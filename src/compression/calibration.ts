@@ -16,13 +16,16 @@ export interface CalibrationOptions {
    * the text itself.
    */
   readonly texts?: readonly string[];
+  /** Folder with `<dataset>/<split>.txt`; default `ITERA_DATA_DIR`, then the cache. */
   readonly dataDir?: string;
   /** Tokens in all, about. Default 32768. */
   readonly tokens?: number;
   /** Tokens in a window, at most. Default 256, of text that the model writes 128: more beginnings, more variety. */
   readonly windowTokens?: number;
+  /** Of what is drawn from the texts, or of what the model writes. */
   readonly seed: number;
   readonly signal?: AbortSignal;
+  /** As the text is read or written. */
   readonly onProgress?: (doneTokens: number, totalTokens: number) => void;
 }
 

@@ -15,10 +15,10 @@ import { searchRounder } from './scale-search.ts';
 /**
  * How levels are chosen:
  *
- * - `nearest`: nearest to each weight, scales by each block's range ({@link nearestRounder}).
+ * - `nearest`: nearest to each weight, scales by each block's range (`nearestRounder`).
  * - `search`: nearest to each weight, scales by least squares, Σ_j m_j (w_j - q_j)² with m the mean squares of the
- *   inputs (damped) or, without statistics, ones ({@link searchRounder}).
- * - `error-feedback`: by the error of the layer's output ({@link errorFeedbackRounder}).
+ *   inputs (damped) or, without statistics, ones (`searchRounder`).
+ * - `error-feedback`: by the error of the layer's output (`errorFeedbackRounder`).
  */
 export type RoundingMethod = 'nearest' | 'search' | 'error-feedback';
 

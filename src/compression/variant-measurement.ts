@@ -13,15 +13,20 @@ import { createModelTokenizer } from '../runtime/model.ts';
 import type { RaisedMeasurement } from './bit-raising.ts';
 import { measureSizes } from './variant-size.ts';
 
+/** What variants are measured on, and how. */
 export interface VariantMeasurementOptions {
   /** Names of datasets or paths of texts; whole texts are measured. */
   readonly datasets: readonly string[];
+  /** Of named datasets. */
   readonly split: Split;
+  /** Folder with `<dataset>/<split>.txt`; default `ITERA_DATA_DIR`, then the cache. */
   readonly dataDir?: string;
   /** Of the intervals. */
   readonly seed: number;
+  /** Of the runtime, 1 or more. */
   readonly threads: number;
   readonly signal?: AbortSignal;
+  /** After each batch, with what is done of this dataset. */
   readonly onProgress?: (dataset: string, done: { readonly documents: number; readonly tokens: number }) => void;
 }
 
@@ -38,7 +43,7 @@ export interface VariantMeasurements {
  * anything is measured.
  *
  * @param name - Of the model, in the records.
- * @throws {@link IteraError} what {@link readVariant}, {@link measureSizes} and {@link compareDataset} throw; `MODEL_INVALID` if a variant does
+ * @throws {@link IteraError} what `readVariant`, `measureSizes` and `compareDataset` throw; `MODEL_INVALID` if a variant does
  *   not run.
  */
 export async function measureVariants(

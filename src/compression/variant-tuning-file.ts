@@ -16,16 +16,21 @@ import { defaultSchemes, type RoundingScheme } from './variant-schemes.ts';
 /** Optimiser steps of a tuning unless told otherwise, see docs/experiments.md. */
 export const defaultTuningSteps = 300;
 
+/** How weights are trained for their rounding. */
 export interface VariantTuningOptions {
   /** Texts to train on: dataset names (their train split) or paths, in equal shares. None: the model writes its own. */
   readonly texts: readonly string[];
+  /** Steps of training for each variant. */
   readonly steps: number;
   readonly seed: number;
   readonly threads: number;
   readonly dataDir?: string;
   readonly signal?: AbortSignal;
+  /** What is being done, in words. */
   readonly onStage?: (stage: string) => void;
+  /** While the model writes its own text, in tokens. */
   readonly onWriting?: (doneTokens: number, totalTokens: number) => void;
+  /** After each step. */
   readonly onStep?: (report: StepReport) => void;
 }
 
@@ -64,9 +69,9 @@ const tunedRow = 256;
 
 /**
  * A `refine` for `compressModel` that trains the weights of variants below 8 bits for their levels, see
- * {@link tuneRoundedWeights}; of variants with equal levels once. The file keeps its size.
+ * `tuneRoundedWeights`; of variants with equal levels once. The file keeps its size.
  *
- * @throws {@link IteraError} what {@link tuneRoundedWeights} throws.
+ * @throws {@link IteraError} what `tuneRoundedWeights` throws.
  */
 export function createTuner(
   folder: ModelFolder,

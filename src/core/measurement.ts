@@ -32,6 +32,7 @@ export const metrics = [
   'failed_requests',
 ] as const;
 
+/** A name of {@link metrics}. */
 export type Metric = (typeof metrics)[number];
 
 /** Under what a number holds. Only what applies is given. */
@@ -61,6 +62,7 @@ interface RecordBase {
 /** A number that was measured, or estimated by a stated method. */
 export interface ValueRecord extends RecordBase {
   readonly status: 'measured' | 'estimated';
+  /** In `unit`. */
   readonly value: number;
   /** Lower and upper end of the confidence interval, in `unit`. */
   readonly interval?: readonly [number, number];
@@ -75,6 +77,7 @@ export interface ValueRecord extends RecordBase {
 /** A measurement that could not be made, and why. */
 export interface NotRunRecord extends RecordBase {
   readonly status: 'notRun';
+  /** Why, and how it can be had. */
   readonly reason: string;
 }
 
@@ -90,14 +93,20 @@ export type MeasurementRecord = ValueRecord | NotRunRecord;
 
 /** Where, when and with what a set of records was made. */
 export interface Provenance {
+  /** ISO 8601, UTC. */
   readonly createdAt: string;
+  /** This package's version. */
   readonly iteraLite: string;
+  /** Node's version. */
   readonly node: string;
+  /** ONNX Runtime's version, where it was used. */
   readonly onnxruntime?: string;
+  /** Operating system, its release, and processor. */
   readonly platform: string;
   readonly cpu: string;
   readonly cpuCount: number;
   readonly memoryBytes: number;
+  /** Of the repository, where the program ran from one. */
   readonly commit?: string;
   readonly threads?: number;
   readonly seed?: number;

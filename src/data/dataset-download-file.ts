@@ -24,6 +24,7 @@ export interface DownloadProgress {
   readonly file: string;
 }
 
+/** What is downloaded, from where and to where. */
 export interface DownloadDatasetOptions extends Partial<HubAccess> {
   /** Default: all that the dataset has. */
   readonly splits?: readonly Split[];
@@ -31,8 +32,9 @@ export interface DownloadDatasetOptions extends Partial<HubAccess> {
   readonly cacheDir?: string;
   /** Makes again what is there. */
   readonly force?: boolean;
-  /** Default: from the environment, see {@link readHubSettings}. */
+  /** Default: from the environment, see `readHubSettings`. */
   readonly settings?: HubSettings;
+  /** Whenever bytes have arrived. */
   readonly onProgress?: (progress: DownloadProgress) => void;
   /** What is being done, in words. */
   readonly onStage?: (stage: string) => void;

@@ -53,7 +53,7 @@ export interface Dataset {
   readonly split?: Split;
   readonly separator: SeparatorKind;
   readonly path: string;
-  /** Of the file's content, in hexadecimal; of a folder's, see {@link hashTextSource}. */
+  /** Of the file's content, in hexadecimal; of a folder's, see `hashTextSource`. */
   readonly sha256: string;
   /** What besides content and separator decides the documents: the field of records, a division. */
   readonly reading?: string;
@@ -77,9 +77,11 @@ export interface DatasetListing {
   readonly splits: readonly (FoundSplit & { readonly split: Split })[];
 }
 
-interface FoundSplit {
+/** Where a split is on this machine; empty if it is not. */
+export interface FoundSplit {
   readonly path?: string;
   readonly sizeBytes?: number;
+  /** Which of the places that are looked at has it. */
   readonly place?: Place;
 }
 
@@ -89,7 +91,7 @@ type Place = 'package' | 'data folder' | 'cache';
  * Finds a dataset by name, or a text of the user's own by path, and reads its hash.
  *
  * @param nameOrPath - A name from the registry; else the path of a `.txt`, `.jsonl` or `.parquet` file or of a folder of
- * such files: see {@link findTextSource}. Documents of a text file are separated by lines `<|endoftext|>`; records are a
+ * such files: see `findTextSource`. Documents of a text file are separated by lines `<|endoftext|>`; records are a
  * document each.
  * @throws {@link IteraError} `DATASET_UNKNOWN`, `DATASET_UNAVAILABLE` (also if documents are to be held out and there are
  * too few), `INVALID_ARGUMENT` for a split it lacks, `FILE_CORRUPT` if a valid or test split is not the published one or

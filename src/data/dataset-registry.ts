@@ -2,6 +2,7 @@ import { IteraError } from '../core/errors.ts';
 import type { SeparatorKind } from './documents.ts';
 
 export const splits = ['train', 'valid', 'test'] as const;
+/** A part of a dataset: to train on, to validate with while training, or to test with. */
 export type Split = (typeof splits)[number];
 
 /** A dataset that has a name. */

@@ -28,6 +28,7 @@ export async function sampleDocuments(
   return { sample: reservoir.sort((a, b) => a.index - b.index).map(({ document }) => document), total };
 }
 
+/** How large a sample of documents is. */
 export interface SampleLimits {
   readonly maxDocuments: number;
   /** Documents are taken in random order until their text reaches so many bytes. */

@@ -12,6 +12,7 @@ export class TransientFault extends Error {
   }
 }
 
+/** How often, and after how long, a request that failed is made again; times in milliseconds. */
 export interface RetryOptions {
   /** Attempts in a row that get nowhere; default 6. */
   readonly attempts?: number;
@@ -25,6 +26,7 @@ export interface RetryOptions {
   readonly random?: () => number;
   /** Ends after so long, or with `ABORTED` as soon as the signal fires. */
   readonly wait?: (ms: number, signal: AbortSignal | undefined) => Promise<void>;
+  /** Before each wait. */
   readonly onRetry?: (reason: string, delayMs: number) => void;
 }
 

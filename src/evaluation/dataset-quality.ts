@@ -17,10 +17,13 @@ export interface EvaluatedModel {
   readonly threads: number;
 }
 
+/** Which text is scored, and how. */
 export interface EvaluationOptions extends TextOptions {
+  /** After each batch, with what is scored so far. */
   readonly onProgress?: (done: { readonly documents: number; readonly tokens: number; readonly bytes: number }) => void;
 }
 
+/** How well a model predicts a text, and which text it was. */
 export interface DatasetQuality extends TextDescription {
   readonly records: readonly MeasurementRecord[];
 }

@@ -12,7 +12,7 @@ export interface DocumentLoss extends DocumentSize {
 }
 
 /**
- * Scores every token of every document once; see {@link runWindows} for what each token sees.
+ * Scores every token of every document once; see `runWindows` for what each token sees.
  *
  * @returns One entry per document, in order, without those that have no token.
  * @throws {@link IteraError} `INVALID_ARGUMENT`, `TEXT_EMPTY` if there is nothing to score, `ABORTED`, `RUNTIME_FAILED`.

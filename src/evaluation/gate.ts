@@ -21,6 +21,7 @@ export interface GateVerdict {
   readonly sentence: string;
 }
 
+/** What {@link judgeVariants} judges. */
 export interface GateOptions {
   /** Variants that must be judged. Default: all that any record names, but the baseline. */
   readonly variants?: readonly string[];

@@ -6,12 +6,17 @@ import type { TextDocument } from '../data/documents.ts';
 
 /** Which text is scored, and how. */
 export interface TextOptions {
+  /** Of a named dataset. */
   readonly split: Split;
+  /** Folder with `<dataset>/<split>.txt`; default `ITERA_DATA_DIR`, then the cache. */
   readonly dataDir?: string;
+  /** Tokens of a window; the model sees at most this many before a token. */
   readonly contextLength: number;
+  /** New tokens that each window after a document's first scores; at most `contextLength`. */
   readonly stride: number;
   /** Scores a seeded sample instead of the whole text. */
   readonly sample?: SampleLimits;
+  /** Of the sample and of the intervals. */
   readonly seed: number;
   readonly signal?: AbortSignal;
 }

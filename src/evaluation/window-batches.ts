@@ -3,6 +3,7 @@ import type { TextDocument } from '../data/documents.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { planWindows, type Window } from './windows.ts';
 
+/** How documents are cut into windows and run. */
 export interface ScoringOptions {
   /** Tokens a window holds; the model sees at most this many before a token. */
   readonly contextLength: number;

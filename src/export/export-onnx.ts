@@ -11,6 +11,7 @@ import { describeFailure, type ExportResult, toRecord } from './export-result.ts
 import { createOnnxRunner } from './onnx-runner.ts';
 import { type VerificationOptions, verifyExport } from './verification.ts';
 
+/** How {@link exportOnnx} names and verifies what it writes. */
 export interface OnnxExportOptions {
   /** Name of the model, in records. */
   readonly name: string;
@@ -39,7 +40,7 @@ const bounds = { logits: 1e-3, perplexity: 1e-4 };
  *
  * @param outDir - May be the model's own folder, which then gets `onnx/model.onnx`.
  * @throws {@link IteraError} `INVALID_ARGUMENT` if `outDir` holds another model or for a text too short to verify with,
- *   `OUTPUT_UNWRITABLE`, `RUNTIME_FAILED`, `ABORTED`, and what {@link readVariant} throws.
+ *   `OUTPUT_UNWRITABLE`, `RUNTIME_FAILED`, `ABORTED`, and what `readVariant` throws.
  */
 export async function exportOnnx(
   folder: ModelFolder,

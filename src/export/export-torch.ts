@@ -14,6 +14,7 @@ import { encodeTorchScript } from './torchscript.ts';
 import type { ScanForm } from './torchscript-code.ts';
 import { type VerificationOptions, verifyExport } from './verification.ts';
 
+/** `torchscript`: a program that `torch.jit.load` runs; `state-dict`: the weights alone. */
 export type TorchFormat = 'torchscript' | 'state-dict';
 
 /** Names of the files of each format. */
@@ -22,6 +23,7 @@ export const torchFiles: Readonly<Record<TorchFormat, string>> = {
   'state-dict': 'pytorch_model.bin',
 };
 
+/** How {@link exportTorch} writes and verifies. */
 export interface TorchExportOptions {
   /** Default `scan`. */
   readonly form?: ScanForm;
@@ -41,7 +43,7 @@ const bounds = { logits: 1e-9, perplexity: 1e-9 };
  * Writes a model for PyTorch and compares what PyTorch makes of the file with the float64 reference. Without PyTorch the
  * comparison is recorded as not run, with the reason; the archive is read again and checked in either case.
  *
- * @param outDir - Folder for the file named by {@link torchFiles}.
+ * @param outDir - Folder for the file named by `torchFiles`.
  * @throws {@link IteraError} `OUTPUT_UNWRITABLE`, `EXPORT_INVALID`, `FILE_CORRUPT`, `INVALID_ARGUMENT` if `outDir` holds
  *   another model or for a text too short to verify with, `ABORTED`.
  */

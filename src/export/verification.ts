@@ -40,12 +40,15 @@ export interface VerificationCheck {
   readonly length: number;
 }
 
+/** What an exported file is compared on. */
 export interface VerificationOptions {
   readonly bounds: VerificationBounds;
   /** Tokens of real text, 64 or more; what is beyond 256 is not read. */
   readonly text: ArrayLike<number>;
+  /** Of token ids that are drawn, besides the text. */
   readonly seed: number;
   readonly signal?: AbortSignal;
+  /** After each check. */
   readonly onCheck?: (done: number, total: number) => void;
 }
 

@@ -3,6 +3,7 @@ import { IteraError } from '../core/errors.ts';
 /** One dimension: a number, or a symbol such as `B` that stands for a size known only when the graph runs. */
 export type Dim = number | string;
 
+/** The dimensions of a tensor, outermost first. */
 export type Shape = readonly Dim[];
 
 /** A shape as text, e.g. `[B, T, 64]`. */

@@ -56,7 +56,7 @@ export function stateShapes(
 /**
  * The model for inference, for any batch and length: fused operators, weights stored, state in and out. Inputs:
  * `input_ids` int64[B, T], `attention_mask` int64[B, S] over past and present tokens (left padding is 0),
- * `num_logits_to_keep` int64 scalar (0 keeps all), and the state of {@link stateShapes}. Outputs: `logits`
+ * `num_logits_to_keep` int64 scalar (0 keeps all), and the state of `stateShapes`. Outputs: `logits`
  * float32[B, L, V] and the new state.
  */
 export function buildInferenceGraph(config: ModelConfig, tensors: ReadonlyMap<string, Tensor>): Graph {

@@ -25,7 +25,7 @@ export interface ModelFolder extends ModelContents {
  * Reads and checks a model folder in Hugging Face's layout. `generation_config.json` and `itera.json` may be absent.
  *
  * @throws {@link IteraError} `FILE_NOT_FOUND` if there is no such folder, `FILE_UNREADABLE`, `ABORTED`, and all that
- *   {@link parseModelFiles} throws.
+ *   `parseModelFiles` throws.
  */
 export async function readModelFolder(
   dir: string,
@@ -47,7 +47,7 @@ export async function readModelFolder(
  * and renamed), but the files not all at once: write a new version into a new folder.
  *
  * @returns Hexadecimal sha256 of each file written, by file name.
- * @throws {@link IteraError} `OUTPUT_UNWRITABLE`, `ABORTED`, and what {@link formatModelFiles} throws, before anything
+ * @throws {@link IteraError} `OUTPUT_UNWRITABLE`, `ABORTED`, and what `formatModelFiles` throws, before anything
  *   is written.
  */
 export async function writeModelFolder(

@@ -28,7 +28,7 @@ export interface ModelContents {
   readonly generationConfig: unknown;
 }
 
-/** What {@link formatModelFiles} needs; without `generationConfig` one with the configuration's tokens is written. */
+/** What `formatModelFiles` needs; without `generationConfig` one with the configuration's tokens is written. */
 export interface ModelToWrite {
   readonly config: ModelConfig;
   readonly weights: ReadonlyMap<string, Tensor>;

@@ -10,6 +10,7 @@ export const variantFiles = {
   mixed: 'onnx/model_mixed.onnx',
 } as const;
 
+/** A name of {@link variantFiles}; docs/compression.md says what each holds. */
 export type CompressedVariant = keyof typeof variantFiles;
 
 /** The names of {@link variantFiles}, in their order. */
@@ -28,8 +29,10 @@ export interface VariantSource {
 export interface VariantRecord {
   /** Path in the model folder. */
   readonly file: string;
+  /** Of the file, hexadecimal. */
   readonly sha256: string;
   readonly bytes: number;
+  /** What it was made from: a reader refuses it beside other files. */
   readonly source: VariantSource;
   /** How it was made. */
   readonly scheme: Readonly<Record<string, unknown>>;

@@ -20,6 +20,7 @@ const onnxVersions = { ir: 10, opset: 20, microsoft: 1 } as const;
 /** Attributes with this prefix exist only inside the project, e.g. names of sizes. */
 const privatePrefix = 'itera_';
 
+/** How a graph is written as ONNX. */
 export interface EncodeOptions {
   /**
    * Leave out nodes' names and number the values between them, which are for readers only: for files that are to be

@@ -5,6 +5,7 @@ import type { DType, TypedArrayOf } from '../core/dtype.ts';
 import { IteraError } from '../core/errors.ts';
 import { type Tensor, tensor } from '../core/tensor.ts';
 
+/** How ONNX Runtime runs a model. */
 export interface SessionOptions {
   /** Threads inside an operator; default 1, which is fastest for graphs this small (see docs/experiments.md). */
   readonly threads?: number;

@@ -14,6 +14,7 @@ export interface TokenScorer {
    * @returns Negative log-probabilities in nats, `float32[row.length - 1]` for each row.
    */
   score(rows: readonly Uint32Array[]): Promise<readonly Float32Array[]>;
+  /** Frees the session; scoring afterwards fails. */
   release(): Promise<void>;
 }
 

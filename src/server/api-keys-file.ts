@@ -8,6 +8,7 @@ import { replaceFile } from '../data/atomic-file.ts';
 /** What a key allows: to use the model; to say what its outputs are worth; to adapt, promote and roll back. */
 export const rights = ['infer', 'feedback', 'admin'] as const;
 
+/** One of the rights that a key may have. */
 export type Right = (typeof rights)[number];
 
 const keySchema = Type.Object({

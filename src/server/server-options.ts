@@ -13,9 +13,11 @@ export interface ServerAdaptation
   readonly automatic?: TriggerSettings;
 }
 
+/** What the server serves, to whom, and how much of it. */
 export interface ServerOptions {
   /** The model, or with a store the base model that it adapts. */
   readonly folder: ModelFolder;
+  /** Of the model, in answers and records. */
   readonly name: string;
   /** Version of Itera-Lite. */
   readonly version: string;
@@ -31,6 +33,7 @@ export interface ServerOptions {
   readonly versionsDir?: string;
   /** Keep prompt and output of `POST /infer` in the store. Default true. */
   readonly recordInferences?: boolean;
+  /** How it adapts; needs a store. */
   readonly adaptation?: ServerAdaptation;
   /** Default 127.0.0.1. */
   readonly host?: string;

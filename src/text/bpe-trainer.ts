@@ -6,6 +6,7 @@ import { createPriorityQueue } from './priority-queue.ts';
 import { buildTokenizerConfig, buildTokenizerJson, endOfText } from './tokenizer-json.ts';
 import { assertWellFormed } from './utf8.ts';
 
+/** How many tokens are wanted, and which. */
 export interface BpeTrainingOptions {
   /** Tokens wanted in all, special and byte tokens included; fewer come out if the texts have no more pairs. */
   readonly vocabSize: number;
@@ -13,6 +14,7 @@ export interface BpeTrainingOptions {
   readonly specialTokens?: readonly string[];
   /** Pairs seen less often are not merged. Default 2. */
   readonly minFrequency?: number;
+  /** While texts are read, and after merges. */
   readonly onProgress?: (progress: BpeTrainingProgress) => void;
   readonly signal?: AbortSignal;
 }
@@ -24,6 +26,7 @@ export interface BpeTrainingProgress {
   readonly total?: number;
 }
 
+/** A tokenizer as the files that hold it. */
 export interface TrainedTokenizer {
   /** Content of `tokenizer.json`. */
   readonly tokenizerJson: Record<string, unknown>;

@@ -31,6 +31,7 @@ export interface Tokenizer {
   streamDecoder(): StreamDecoder;
 }
 
+/** How text becomes tokens. */
 export interface EncodeOptions {
   /**
    * What a literal special token such as `<|endoftext|>` in the text becomes: ordinary text that decodes to itself

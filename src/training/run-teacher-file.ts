@@ -9,7 +9,9 @@ import { loadTeacherPredictions } from './teacher-cache-file.ts';
 import type { CachedPredictions } from './teacher-predictions-file.ts';
 import { readTeacherRows, type TeacherRows } from './teacher-rows.ts';
 
+/** How far a teacher's predictions of one source of the mixture are. */
 export interface TeacherProgress {
+  /** Name of the dataset, or path of the text. */
   readonly source: string;
   /** Tokens of the source. */
   readonly done: number;

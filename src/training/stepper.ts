@@ -53,6 +53,7 @@ export type WeightRounder = (
   rounded: ReadonlyMap<string, Tensor<'float32'>>,
 ) => void;
 
+/** What a step came to, before the weights changed. */
 export interface StepResult {
   /** Mean cross-entropy, nats per token. */
   readonly loss: number;
@@ -84,6 +85,7 @@ export interface Stepper {
     teacher?: TeacherRows,
     positions?: PositionWeights,
   ): Promise<StepResult>;
+  /** Frees the sessions and threads; the weights stay readable. */
   release(): Promise<void>;
 }
 

@@ -23,11 +23,13 @@ import { createStepper, type Stepper, type WeightRounder } from './stepper.ts';
 import { type StepReport, type TrainingProgress, train, type ValidationPoint } from './trainer.ts';
 import type { OptimizerOptions } from './weight-optimizer.ts';
 
+/** Where a run keeps its files, what it starts from, and how it is followed. */
 export interface TrainingRunOptions {
   /** Folder for the checkpoint, the tokenizer and the curves. */
   readonly runDir: string;
   /** Go on from the checkpoint in `runDir`; without it, a folder that holds one is refused. */
   readonly resume: boolean;
+  /** Of all computing, 1 or more; the weights do not depend on it. */
   readonly threads: number;
   /** Model folder, or name of a bundled model, whose weights, configuration and tokenizer the run starts with. */
   readonly init?: string;
@@ -39,23 +41,34 @@ export interface TrainingRunOptions {
     /** All that decides these, as plain JSON: a run is only resumed with the same. */
     readonly identity: unknown;
   };
+  /** Folder with `<dataset>/<split>.txt`; default `ITERA_DATA_DIR`, then the cache. */
   readonly dataDir?: string;
+  /** Stops training after the present step, with a checkpoint; `finished` is then false. Rejects with `ABORTED` before. */
   readonly signal?: AbortSignal;
   /** What is being prepared, in words. */
   readonly onStage?: (stage: string) => void;
   /** How far the teacher's predictions are, where they have to be made. */
   readonly onTeacher?: (progress: TeacherProgress) => void;
+  /** After each step. */
   readonly onStep?: (report: StepReport) => void;
+  /** After each validation, a point for each dataset. */
   readonly onValidation?: (points: readonly ValidationPoint[]) => void;
 }
 
+/** A training run that has ended or was stopped. */
 export interface TrainedRun {
+  /** Holds the weights, in `parameters.views`; to be released by the caller. */
   readonly stepper: Stepper;
+  /** Losses and validations so far. */
   readonly progress: TrainingProgress;
+  /** Whether all steps of the recipe were taken. */
   readonly finished: boolean;
   readonly config: ModelConfig;
+  /** Content of `tokenizer.json`. */
   readonly tokenizerJson: unknown;
+  /** Content of `tokenizer_config.json`. */
   readonly tokenizerConfig: unknown;
+  /** The texts that were trained on, with their weights in the mixture. */
   readonly sources: readonly {
     readonly dataset: string;
     readonly split: string;
@@ -66,6 +79,7 @@ export interface TrainedRun {
   }[];
   /** The model that it started from, if any. */
   readonly init?: SourceModelFacts;
+  /** The model that it learnt from, if any. */
   readonly teacher?: SourceModelFacts;
 }
 

@@ -17,7 +17,9 @@ export interface CandidateEvidence {
   readonly measured?: CandidateMeasurements;
 }
 
+/** All that was measured of a candidate. */
 export interface CandidateMeasurements {
+  /** On feedback that nothing was learnt from. */
   readonly heldOut: HeldOutEvidence;
   /** Bits per byte relative to the base model's, text by text. */
   readonly base: readonly BaseEvidence[];
@@ -40,6 +42,7 @@ export interface HeldOutEvidence {
   readonly unwantedFactor?: Estimate;
 }
 
+/** What learning cost on one text that has nothing to do with the feedback. */
 export interface BaseEvidence {
   readonly text: string;
   readonly documents: number;
@@ -48,9 +51,11 @@ export interface BaseEvidence {
   readonly ratio: Estimate;
 }
 
+/** What the gate says of one thing that it asks of a candidate. */
 export interface GateFinding {
   readonly name: 'learning' | 'heldOut' | 'base' | 'variants' | 'latency';
   readonly passed: boolean;
+  /** The finding for people. */
   readonly sentence: string;
 }
 

@@ -47,9 +47,13 @@ export interface CandidateJob {
   readonly version: string;
 }
 
+/** How making a candidate is followed and stopped. */
 export interface CandidateOptions {
+  /** Gives up; nothing is promoted then. */
   readonly signal?: AbortSignal;
+  /** What is being done, in words. */
   readonly onStage?: (stage: string) => void;
+  /** After each step of learning, with its mean loss in nats a token. */
   readonly onStep?: (step: number, steps: number, loss: number) => void;
 }
 

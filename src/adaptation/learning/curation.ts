@@ -3,6 +3,7 @@ import { judge } from '../store/judgement.ts';
 import type { StoredFeedback } from '../store/store-records.ts';
 import type { Example } from './example.ts';
 
+/** Which feedback becomes examples. */
 export interface CurationOptions {
   /** Largest share of all examples that may come from one named client, above 0 and at most 1. Default 0.1. */
   readonly clientShare?: number;

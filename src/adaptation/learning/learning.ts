@@ -44,8 +44,11 @@ export interface LearningPoint {
   readonly followWeight: number;
 }
 
+/** What learning came to. */
 export interface Learned {
+  /** How it went, whenever it was looked at. */
   readonly points: readonly LearningPoint[];
+  /** Rows of text of each kind that were learnt from. */
   readonly rows: { readonly wanted: number; readonly unwanted: number; readonly replay: number };
   /** Absent if no weights were better than the model's own within what may be forgotten. */
   readonly best?: {

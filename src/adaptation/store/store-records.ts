@@ -60,11 +60,13 @@ export interface FeedbackFilter {
   readonly since?: string;
 }
 
+/** What started a run. */
 export type RunTrigger = 'manual' | 'negativeFeedback' | 'schedule';
 
 /** `running` until it ends; `skipped`: there was too little feedback to learn from. */
 export type RunStatus = 'running' | 'promoted' | 'canary' | 'rejected' | 'skipped' | 'failed';
 
+/** A run to be begun. */
 export interface NewRun {
   readonly trigger: RunTrigger;
   readonly seed: number;
@@ -74,10 +76,13 @@ export interface NewRun {
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
+/** A run as the store records it. */
 export interface AdaptationRun extends NewRun {
   readonly id: string;
   readonly status: RunStatus;
+  /** ISO 8601, UTC. */
   readonly startedAt: string;
+  /** ISO 8601, UTC; absent while it runs. */
   readonly endedAt?: string;
   /** The version that it made, if it came so far. */
   readonly candidate?: string;
@@ -90,10 +95,13 @@ export interface AdaptationRun extends NewRun {
 /** `kept`: neither rejected nor in use; `deleted`: its folder is gone, by the retention rule. */
 export type VersionState = 'kept' | 'rejected' | 'deleted';
 
+/** A version to be recorded. */
 export interface NewVersion {
   /** `v1`, `v2` and so on. */
   readonly id: string;
+  /** The version that it was learnt from; absent for the first. */
   readonly parent?: string;
+  /** The run that made it; absent for the first. */
   readonly runId?: string;
   /** Name of the model that it descends from. */
   readonly model: string;
@@ -104,7 +112,9 @@ export interface NewVersion {
   readonly state: VersionState;
 }
 
+/** A version as the store records it. */
 export interface ModelVersion extends NewVersion {
+  /** ISO 8601, UTC. */
   readonly createdAt: string;
 }
 
@@ -148,6 +158,7 @@ export interface AuditEntry {
   readonly hash: string;
 }
 
+/** What verifying the audit log came to. */
 export interface AuditCheck {
   readonly entries: number;
   /** Absent if the chain is whole. */
@@ -162,12 +173,14 @@ export interface LiveJudgements {
 
 /** Everything that must outlive a process: feedback, runs, versions, and what was decided. */
 export interface AdaptationStore {
+  /** `embedded`: a folder that one process holds; `server`: a PostgreSQL server. */
   readonly kind: 'embedded' | 'server';
   /** Folder, or URL without its password. */
   readonly location: string;
   /** A UUID that was made with the store and stays. */
   readId(): Promise<string>;
 
+  /** Keeps what the model was asked and answered, and returns its id, which feedback can refer to. */
   recordInference(inference: NewInference): Promise<string>;
   /**
    * Keeps feedback, all or nothing; what the same client has said before of the same prompt and output in the same words
@@ -185,6 +198,7 @@ export interface AdaptationStore {
   deleteFeedback(filter: FeedbackFilter): Promise<number>;
   /** Feedback with a bad judgement since the last run that was not skipped or failed started. */
   countNewNegative(): Promise<number>;
+  /** How what a version answered was judged, without what says neither good nor bad. */
   liveJudgements(version: string): Promise<LiveJudgements>;
 
   /**
@@ -204,6 +218,7 @@ export interface AdaptationStore {
 
   /** Keeps the first version of all, promoted; does nothing if there is one. */
   addBaseVersion(version: NewVersion): Promise<void>;
+  /** All versions, in the order in which they were made. */
   listVersions(): Promise<readonly ModelVersion[]>;
   /** Records that the folders of versions are gone. */
   markDeleted(ids: readonly string[]): Promise<void>;
@@ -216,7 +231,10 @@ export interface AdaptationStore {
    */
   changeDeployment(from: Deployment, change: DeploymentChange): Promise<Deployment>;
 
+  /** The whole audit log, oldest first. */
   readAudit(): Promise<readonly AuditEntry[]>;
+  /** Follows the chain of hashes of the audit log from its beginning. */
   verifyAudit(): Promise<AuditCheck>;
+  /** Closes the store; every method throws `STORE_UNAVAILABLE` afterwards. */
   close(): Promise<void>;
 }
