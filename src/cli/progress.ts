@@ -1,4 +1,5 @@
 import cliProgress from 'cli-progress';
+import type { StageProgress } from '../validation/stages.ts';
 
 export interface ProgressUpdate {
   readonly done: number;
@@ -11,6 +12,8 @@ export interface ProgressUpdate {
 /** Shows how long work gets on, on stderr: a bar with rate and remaining time on a terminal, plain lines elsewhere. */
 export interface Progress {
   update(update: ProgressUpdate): void;
+  /** A job of unequal stages: one bar over all of it; elsewhere a line when a stage begins, and now and then within. */
+  stage(at: StageProgress): void;
   /** Work whose end is not known: the latest state, in place on a terminal. */
   count(state: string): void;
   /** A line of its own. */
@@ -28,7 +31,10 @@ export function createProgress(stream: NodeJS.WriteStream = process.stderr): Pro
 function barProgress(stream: NodeJS.WriteStream): Progress {
   let bar: cliProgress.SingleBar | undefined;
   let counting = false;
+  let ticking: NodeJS.Timeout | undefined;
   const end = (): void => {
+    clearInterval(ticking);
+    ticking = undefined;
     bar?.stop();
     bar = undefined;
     if (counting) stream.write('\n');
@@ -42,6 +48,23 @@ function barProgress(stream: NodeJS.WriteStream): Progress {
         bar.start(total, done, { detail });
       }
       bar.update(done, { detail });
+    },
+    stage(at) {
+      if (!bar) {
+        const format = '[{bar}] {percentage}%  {stage} stages{left}  {detail}';
+        bar = new cliProgress.SingleBar({ format, stream, hideCursor: true, clearOnComplete: true });
+        bar.start(100, 0, describeStage(at));
+      }
+      const shown = bar;
+      const since = performance.now();
+      const show = (): void => {
+        const remainingS = at.remainingS - (performance.now() - since) / 1000;
+        shown.update(Math.floor(100 * at.share), describeStage({ ...at, remainingS }));
+      };
+      show();
+      clearInterval(ticking);
+      // The remaining time goes on while a stage has nothing to say.
+      ticking = setInterval(show, 1000).unref();
     },
     count(state) {
       bar?.stop();
@@ -59,9 +82,18 @@ function barProgress(stream: NodeJS.WriteStream): Progress {
   };
 }
 
+function describeStage({ name, detail, place, total, remainingS }: StageProgress) {
+  const left = remainingS < 1 ? '' : `, about ${describeSeconds(remainingS)} left`;
+  return { stage: `${place}/${total}`, left, detail: detail === undefined ? name : `${name}: ${detail}` };
+}
+
+const describeSeconds = (seconds: number): string =>
+  seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
+
 function plainProgress(stream: NodeJS.WriteStream): Progress {
   let started: { at: number; done: number } | undefined;
   let last = Number.NEGATIVE_INFINITY;
+  let lastPlace = 0;
   return {
     update({ done, total, unit, detail = '' }) {
       const now = performance.now();
@@ -71,6 +103,14 @@ function plainProgress(stream: NodeJS.WriteStream): Progress {
       const rate = (done - started.done) / ((now - started.at) / 1000);
       const remaining = rate > 0 ? `, ${Math.round((total - done) / rate)} s left` : '';
       stream.write(`${done}/${total} ${unit}s${remaining}  ${detail}\n`);
+    },
+    stage(at) {
+      const now = performance.now();
+      if (at.place === lastPlace && now - last < plainEverySeconds * 1000) return;
+      last = now;
+      lastPlace = at.place;
+      const { stage, left, detail } = describeStage(at);
+      stream.write(`${stage} stages${left}  ${detail}\n`);
     },
     count(state) {
       if (performance.now() - last < plainEverySeconds * 1000) return;

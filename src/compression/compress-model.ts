@@ -16,13 +16,14 @@ import type { RoundedProducts } from './rounded-weights.ts';
 import { encodeVariant, preparedForm, prepareGraph, roundProducts } from './variant-graph.ts';
 import { checkScheme, defaultSchemes, type VariantScheme } from './variant-schemes.ts';
 
+/** Which variants are made, and what they are fitted to. */
 export interface CompressOptions {
   readonly variants: readonly CompressedVariant[];
   /** Whole schemes in place of {@link defaultSchemes}; one for `mixed` that names products decides their bits. */
   readonly schemes?: Readonly<Partial<Record<CompressedVariant, VariantScheme>>>;
   /** What rounding is fitted to, where a method needs it. */
   readonly calibration: Omit<CalibrationOptions, 'signal' | 'onProgress'>;
-  /** What the bits of `mixed` may cost, predicted nats per token; see {@link chooseBits}. */
+  /** What the bits of `mixed` may cost, predicted nats per token; see `chooseBits`. */
   readonly budgetNats?: number;
   /** Of the measurements that bits are chosen by. */
   readonly threads?: number;
@@ -34,7 +35,9 @@ export interface CompressOptions {
   /** Version of Itera-Lite, written into the files. */
   readonly version: string;
   readonly signal?: AbortSignal;
+  /** What is being done, in words. */
   readonly onStage?: (stage: string) => void;
+  /** How far the present stage is, in tokens or measurements. */
   readonly onProgress?: (done: number, total: number) => void;
 }
 
@@ -71,6 +74,7 @@ export interface CompressedFile {
   readonly refinement?: Readonly<Record<string, unknown>>;
 }
 
+/** Variants of a model, not written yet; {@link writeVariants} writes them. */
 export interface CompressedModel {
   /** What the rounding of a variant was fitted to: for raising its bits. Reads or writes the text if nothing has yet. */
   readonly fit: (scheme: VariantScheme) => Promise<FittedText>;
@@ -84,45 +88,79 @@ export interface CompressedModel {
 /**
  * Makes compressed variants of a model. Equal folders, schemes and calibration texts give equal bytes.
  *
- * @throws {@link IteraError} `INVALID_ARGUMENT` for no variants or a scheme that is not allowed, before anything is
- *   computed, and for weights that a format cannot hold or a budget that no bits keep; what {@link readCalibration} throws;
- *   `RUNTIME_FAILED`, `ABORTED`.
+ * @throws {@link IteraError} as `createVariantMaker` and its `make`; `ABORTED`.
  */
 export async function compressModel(folder: ModelFolder, options: CompressOptions): Promise<CompressedModel> {
-  const { version, signal, onStage } = options;
-  const schemes = chooseSchemes(options);
-  const source = variantSource(folder);
-  const calibrate = createCalibration(folder, options);
+  const { version, signal } = options;
+  const maker = createVariantMaker(folder, options);
   const files: CompressedFile[] = [];
-  for (const [variant, scheme] of schemes) {
+  for (const variant of maker.variants) {
     throwIfAborted(signal);
-    const chosen = variant === 'mixed' && !namesProducts(scheme);
-    const isFitted = scheme.rounding && (chosen || scheme.rounding.method !== 'nearest');
-    const fitted = isFitted ? await calibrate(scheme) : undefined;
-    const choice = chosen && fitted ? await choose(folder, scheme, fitted, options) : undefined;
-    onStage?.(`making ${variant}`);
-    const prepared = prepareGraph(folder, scheme);
-    const products: RoundedProducts = scheme.rounding
-      ? (choice?.products ?? roundProducts(prepared.graph, scheme.rounding, fitted?.statistics))
-      : new Map();
-    const statistics = fitted && { statistics: fitted.statistics };
-    const rounded = { variant, scheme: choice?.scheme ?? scheme, products, ...statistics };
-    const refined = scheme.rounding && (await options.refine?.(rounded));
-    const made = { ...rounded, ...refined };
-    const facts = { ...choice?.facts, ...refined?.facts };
-    const graph = refined?.weights ? prepareGraph({ ...folder, weights: refined.weights }, made.scheme) : prepared;
-    const bytes = encodeVariant(graph, made.scheme, made.products, variantMetadata(variant, source, version));
-    files.push({
-      ...{ variant, bytes, scheme: made.scheme, products: made.products },
-      sha256: createHash('sha256').update(bytes).digest('hex'),
-      ...(fitted && { calibration: fitted.facts }),
-      ...(Object.keys(facts).length > 0 && { refinement: facts }),
-    });
+    files.push(await maker.make(variant));
     // Lets an interrupt be noticed between variants.
     await new Promise(setImmediate);
   }
   throwIfAborted(signal);
-  return { baselineBytes: encodeInferenceModel(folder).length, source, version, files, fit: calibrate };
+  const baselineBytes = encodeInferenceModel(folder).length;
+  return { baselineBytes, source: variantSource(folder), version, files, fit: maker.fit };
+}
+
+/** Makes variants of one model one at a time; the text that they are fitted to is read or written once for all. */
+export interface VariantMaker extends Pick<CompressedModel, 'fit'> {
+  /** Those that were asked for, each once. */
+  readonly variants: readonly CompressedVariant[];
+  /**
+   * @throws {@link IteraError} `INVALID_ARGUMENT` for weights that a format cannot hold or a budget that no bits keep; what
+   *   {@link readCalibration} throws; `RUNTIME_FAILED`, `ABORTED`.
+   */
+  make(variant: CompressedVariant): Promise<CompressedFile>;
+}
+
+/**
+ * @throws {@link IteraError} `INVALID_ARGUMENT` for no variants or a scheme that is not allowed, `MODEL_INVALID`; nothing is
+ *   computed yet.
+ */
+export function createVariantMaker(folder: ModelFolder, options: CompressOptions): VariantMaker {
+  const schemes = chooseSchemes(options);
+  const source = variantSource(folder);
+  const calibrate = createCalibration(folder, options);
+  return {
+    variants: [...schemes.keys()],
+    fit: calibrate,
+    make: (variant) => makeVariant(folder, variant, schemes.get(variant) as VariantScheme, source, calibrate, options),
+  };
+}
+
+async function makeVariant(
+  folder: ModelFolder,
+  variant: CompressedVariant,
+  scheme: VariantScheme,
+  source: VariantSource,
+  calibrate: (scheme: VariantScheme) => Promise<Fitting>,
+  options: CompressOptions,
+): Promise<CompressedFile> {
+  const chosen = variant === 'mixed' && !namesProducts(scheme);
+  const isFitted = scheme.rounding && (chosen || scheme.rounding.method !== 'nearest');
+  const fitted = isFitted ? await calibrate(scheme) : undefined;
+  const choice = chosen && fitted ? await choose(folder, scheme, fitted, options) : undefined;
+  options.onStage?.(`making ${variant}`);
+  const prepared = prepareGraph(folder, scheme);
+  const products: RoundedProducts = scheme.rounding
+    ? (choice?.products ?? roundProducts(prepared.graph, scheme.rounding, fitted?.statistics))
+    : new Map();
+  const statistics = fitted && { statistics: fitted.statistics };
+  const rounded = { variant, scheme: choice?.scheme ?? scheme, products, ...statistics };
+  const refined = scheme.rounding && (await options.refine?.(rounded));
+  const made = { ...rounded, ...refined };
+  const facts = { ...choice?.facts, ...refined?.facts };
+  const graph = refined?.weights ? prepareGraph({ ...folder, weights: refined.weights }, made.scheme) : prepared;
+  const bytes = encodeVariant(graph, made.scheme, made.products, variantMetadata(variant, source, options.version));
+  return {
+    ...{ variant, bytes, scheme: made.scheme, products: made.products },
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    ...(fitted && { calibration: fitted.facts }),
+    ...(Object.keys(facts).length > 0 && { refinement: facts }),
+  };
 }
 
 function chooseSchemes({ variants, schemes = {} }: CompressOptions): ReadonlyMap<CompressedVariant, VariantScheme> {

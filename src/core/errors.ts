@@ -24,11 +24,12 @@ export const errorCodes = {
   MODEL_INVALID: 'A model folder lacks a file or its files contradict each other.',
   VARIANT_MISSING: 'A model folder does not hold the compressed variant that was asked for.',
   VARIANT_MISMATCH: 'A compressed variant was made from another model, or is another than its name says.',
-  CHECKPOINT_INVALID: 'A training checkpoint is corrupted or belongs to another run.',
+  CHECKPOINT_INVALID: 'A training checkpoint, or what an interrupted run kept, is corrupted or belongs to another run.',
   TRAINING_DIVERGED: 'The loss or a gradient became NaN, infinite or exploded.',
   EXPORT_INVALID: 'An exported file does not load or run in the runtime that it is for.',
   RUNTIME_FAILED: 'ONNX Runtime refused a graph or failed to run it.',
   GATE_REFUSED: 'A gate found a variant worse than it may be, or could not judge it.',
+  STAGE_FAILED: 'A stage of the main job failed; the report is written without what it would have found.',
   STORE_IN_USE: 'Another process, or this one, has the embedded adaptation store open.',
   STORE_UNAVAILABLE:
     'The PostgreSQL server of an adaptation store does not answer, refuses us or is too old; or the store is closed.',
@@ -44,6 +45,7 @@ export const errorCodes = {
   RECORD_INVALID: 'A measurement record or report file does not follow its schema.',
 } as const;
 
+/** A code of {@link errorCodes}. */
 export type ErrorCode = keyof typeof errorCodes;
 
 /**

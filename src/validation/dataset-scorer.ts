@@ -39,3 +39,23 @@ export async function createDatasetScorer(
     release: () => comparer.release(),
   };
 }
+
+/**
+ * The same, loaded when the first dataset is scored; a loading that fails is tried again with the next one.
+ *
+ * @param variants - Asked when it is loaded.
+ */
+export function deferDatasetScorer(
+  folder: ModelFolder,
+  about: Omit<ComparedModel, 'comparer'>,
+  variants: () => readonly PreparedVariant[],
+): DatasetScorer {
+  let loaded: DatasetScorer | undefined;
+  return {
+    async score(dataset, options) {
+      loaded ??= await createDatasetScorer(folder, about, variants());
+      return loaded.score(dataset, options);
+    },
+    release: async () => loaded?.release(),
+  };
+}

@@ -1,12 +1,33 @@
 import { basename, resolve } from 'node:path';
 import type { ModelProvenance } from '../models/model-card.ts';
 import type { ModelFolder } from '../models/model-folder-file.ts';
-import type { Curve } from '../report/report.ts';
+import { countParameters } from '../models/parameters.ts';
+import type { Curve, Report } from '../report/report.ts';
 
 /** The name a model folder gives itself, else the folder's own. */
 export function modelName({ dir, itera }: Pick<ModelFolder, 'dir' | 'itera'>): string {
   const { name } = asRecord(itera);
   return typeof name === 'string' && name !== '' ? name : basename(resolve(dir));
+}
+
+/** What a report says of a model. */
+export function describeModel({ config }: ModelFolder, name: string): Report['model'] {
+  const { total, activePerToken, withoutEmbedding } = countParameters(config);
+  const kinds = [...new Set(config.layersBlockType)].join(' and ');
+  return {
+    name,
+    description: `A language model of the GraniteMoeHybrid family with ${config.numHiddenLayers} ${kinds} layers.`,
+    parameters: total,
+    activeParameters: activePerToken,
+    parametersWithoutEmbedding: withoutEmbedding,
+    facts: {
+      Vocabulary: config.vocabSize,
+      Width: config.hiddenSize,
+      Layers: config.numHiddenLayers,
+      Experts: config.numLocalExperts,
+      'Experts per token': config.numExpertsPerTok,
+    },
+  };
 }
 
 /** Training curves, where the model folder keeps them. */

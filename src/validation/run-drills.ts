@@ -1,16 +1,10 @@
 import { runDrill } from '../adaptation/drill.ts';
 import type { Scenario } from '../adaptation/scenarios.ts';
-import type { ModelFolder } from '../models/model-folder-file.ts';
+import type { StageContext } from './stage-context.ts';
 import type { Stage } from './stages.ts';
 
-export interface DrillRunOptions {
-  /** Default: none. */
-  readonly drills?: readonly Scenario[];
-  readonly version: string;
-  readonly seed: number;
-  readonly threads: number;
-  readonly signal?: AbortSignal;
-}
+/** The drill that is usual: its unwanted phrase shows both that something is learnt and that something is unlearnt. */
+export const usualDrill: Scenario = 'phrase';
 
 /** Few texts and steps: `adapt` is a command of its own. */
 const drillSize = {
@@ -21,20 +15,30 @@ const drillSize = {
   steps: 40,
 } as const;
 
-/** A stage for each of some scenarios, which adapts a model to it in a store of its own; see {@link runDrill}. */
+/**
+ * A stage for each of some scenarios, which adapts a model to it in a store of its own, see {@link runDrill}; without any,
+ * the usual one as left out.
+ *
+ * @param chosenBy - The option that chose the scenarios.
+ */
 export function drillStages(
-  folder: ModelFolder,
-  name: string,
-  { drills = [], version, seed, threads, signal }: DrillRunOptions,
+  { folder, name, version, seed, threads, signal }: StageContext,
+  drills: readonly Scenario[],
+  chosenBy: string,
 ): readonly Stage[] {
-  return drills.map((scenario) => ({
-    name: `adaptation drill (${scenario})`,
-    async run(say) {
-      const { samples, ...drill } = await runDrill(folder, name, scenario, {
-        ...{ ...drillSize, version, seed, threads, onStage: say },
-        ...(signal && { signal }),
-      });
-      return { ...drill, samples: samples.map((sample) => ({ ...sample, seed, temperature: 0 })) };
-    },
-  }));
+  const isNone = drills.length === 0;
+  return (isNone ? [usualDrill] : drills).map(
+    (scenario): Stage => ({
+      ...{ id: `drill/${scenario}`, name: `adaptation drill (${scenario})`, expectedS: 90 },
+      leftOutBy: isNone ? chosenBy : undefined,
+      async run(say) {
+        const { records, samples, findings, failures } = await runDrill(folder, name, scenario, {
+          ...{ ...drillSize, version, seed, threads, onStage: say },
+          ...(signal && { signal }),
+        });
+        const described = samples.map((sample) => ({ ...sample, seed, temperature: 0 }));
+        return { records, samples: described, findings, failures };
+      },
+    }),
+  );
 }

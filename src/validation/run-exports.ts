@@ -1,27 +1,18 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { MeasurementRecord } from '../core/measurement.ts';
 import { exportOnnx } from '../export/export-onnx.ts';
 import { exportTorch } from '../export/export-torch.ts';
 import { readVerificationText } from '../export/verification-text.ts';
-import type { ModelFolder } from '../models/model-folder-file.ts';
+import type { StageContext } from './stage-context.ts';
+import type { Say, Stage, StageResult } from './stages.ts';
 
-export interface ExportCheckOptions {
-  /** Name of the model, in records. */
-  readonly name: string;
-  readonly version: string;
-  readonly seed: number;
-  readonly signal?: AbortSignal;
-}
-
-/** What comparing a model's exports with it came to. */
-export interface ExportChecks {
-  readonly records: readonly MeasurementRecord[];
-  /** Sentences about what holds. */
-  readonly findings: readonly string[];
-  /** Sentences about what does not. */
-  readonly failures: readonly string[];
+/** A stage that compares exported files with the model; see {@link checkExports}. */
+export function exportsStage(context: StageContext, leftOutBy?: string): Stage {
+  return {
+    ...{ id: 'exports', name: 'comparing exported files', expectedS: 20, leftOutBy },
+    run: (say) => checkExports(context, say),
+  };
 }
 
 /**
@@ -30,18 +21,19 @@ export interface ExportChecks {
  *
  * @throws {@link IteraError} what {@link exportOnnx} and {@link exportTorch} throw.
  */
-export async function checkExports(
-  folder: ModelFolder,
-  { name, version, seed, signal }: ExportCheckOptions,
-): Promise<ExportChecks> {
+async function checkExports({ folder, name, version, seed, signal }: StageContext, say: Say): Promise<StageResult> {
   const stoppable = signal ? { signal } : {};
   const dir = await mkdtemp(join(tmpdir(), 'itera-exports-'));
   try {
     const verify = { text: await readVerificationText(folder, signal), seed };
     const common = { name, verify, ...stoppable };
+    say('ONNX');
+    const onnx = await exportOnnx(folder, join(dir, 'onnx'), { ...common, version });
+    say('TorchScript', 0.5);
+    const torch = await exportTorch(folder, 'torchscript', dir, { ...common, form: 'chunked' });
     const made = [
-      { format: 'ONNX', ...(await exportOnnx(folder, join(dir, 'onnx'), { ...common, version })) },
-      { format: 'TorchScript', ...(await exportTorch(folder, 'torchscript', dir, { ...common, form: 'chunked' })) },
+      { format: 'ONNX', ...onnx },
+      { format: 'TorchScript', ...torch },
     ];
     return {
       records: made.flatMap(({ records }) => records),

@@ -2,22 +2,10 @@ import { type HttpLoadResult, type LoadRequest, measureHttpLoad } from '../bench
 import { throwIfAborted } from '../core/errors.ts';
 import { type MeasurementRecord, type Metric, recordId, type ValueRecord } from '../core/measurement.ts';
 import { medianInterval } from '../core/statistics.ts';
-import type { ModelFolder } from '../models/model-folder-file.ts';
 import { createServer } from '../server/server.ts';
-import type { Stage, StageResult } from './stages.ts';
+import type { StageContext } from './stage-context.ts';
+import type { Say, Stage, StageResult } from './stages.ts';
 
-export interface ServerCheckOptions {
-  /** Name of the model, in records. */
-  readonly name: string;
-  readonly version: string;
-  readonly seed: number;
-  readonly signal?: AbortSignal;
-  readonly onStage?: (stage: string) => void;
-}
-
-/** Clients at a time; the whole load test is `benchmarks/server-load.ts`. */
-const concurrencies = [1, 8, 32] as const;
-const loadSeconds = 3;
 const newTokens = 32;
 
 const prompt = 'Once upon a time';
@@ -35,8 +23,12 @@ const smoke: readonly LoadRequest[] = [
 ];
 
 /** A stage that serves the model and asks it; see {@link checkServer}. */
-export function serverStage(folder: ModelFolder, options: Omit<ServerCheckOptions, 'onStage'>): Stage {
-  return { name: 'asking the server', run: (say) => checkServer(folder, { ...options, onStage: say }) };
+export function serverStage(context: StageContext, leftOutBy?: string): Stage {
+  const { clients, secondsEach } = context.size.server;
+  return {
+    ...{ id: 'server', name: 'asking the server', expectedS: 5 + clients.length * (secondsEach + 2), leftOutBy },
+    run: (say) => checkServer(context, say),
+  };
 }
 
 /**
@@ -44,8 +36,11 @@ export function serverStage(folder: ModelFolder, options: Omit<ServerCheckOption
  *
  * @throws {@link IteraError} what `createServer` and `listen` throw, `ABORTED`.
  */
-export async function checkServer(folder: ModelFolder, options: ServerCheckOptions): Promise<StageResult> {
-  const { name, version, seed, signal, onStage } = options;
+async function checkServer(
+  { folder, name, version, seed, size, signal }: StageContext,
+  say: Say,
+): Promise<StageResult> {
+  const { clients, secondsEach } = size.server;
   const server = await createServer({
     folder,
     name,
@@ -60,28 +55,28 @@ export async function checkServer(folder: ModelFolder, options: ServerCheckOptio
     const failures: string[] = [];
     for (const { path, body } of smoke) {
       throwIfAborted(signal);
-      onStage?.(path);
+      say(path);
       const failure = await ask(url, path, body, signal);
       if (failure !== undefined) failures.push(`The server answered ${path} with ${failure}.`);
     }
     const records: MeasurementRecord[] = [];
-    for (const concurrency of concurrencies) {
-      onStage?.(`${concurrency} client${concurrency === 1 ? '' : 's'}`);
+    for (const [index, concurrency] of clients.entries()) {
+      say(`${concurrency} client${concurrency === 1 ? '' : 's'}`, index / clients.length);
       const result = await measureHttpLoad({
-        ...{ url, concurrency, durationS: loadSeconds, warmupRequests: 2 * concurrency },
-        request: (index) => ({
+        ...{ url, concurrency, durationS: secondsEach, warmupRequests: 2 * concurrency },
+        request: (at) => ({
           path: '/infer',
-          body: { input_text: prompt, max_length: newTokens, seed: seed + index },
+          body: { input_text: prompt, max_length: newTokens, seed: seed + at },
         }),
         ...(signal && { signal }),
       });
-      records.push(...loadRecords(result, name, concurrency));
+      records.push(...loadRecords(result, name, concurrency, secondsEach));
     }
     const failed = records.filter(
       ({ metric, ...record }) => metric === 'failed_requests' && 'value' in record && record.value > 0,
     );
     for (const { conditions } of failed) failures.push(`Requests failed with ${conditions['concurrency']} clients.`);
-    return { records, failures, findings: failures.length > 0 ? [] : [describeLoad(records)] };
+    return { records, failures, findings: failures.length > 0 ? [] : [describeLoad(records, Math.max(...clients))] };
   } finally {
     await server.close();
   }
@@ -99,11 +94,15 @@ async function ask(url: string, path: string, body: object | undefined, signal: 
   }
 }
 
-const method =
-  `requests of POST /infer for ${newTokens} new tokens over HTTP on this machine, ${loadSeconds} s, the model in a process ` +
-  'of its own, the clients in that of the server';
-
-function loadRecords(result: HttpLoadResult, name: string, concurrency: number): readonly ValueRecord[] {
+function loadRecords(
+  result: HttpLoadResult,
+  name: string,
+  concurrency: number,
+  seconds: number,
+): readonly ValueRecord[] {
+  const method =
+    `requests of POST /infer for ${newTokens} new tokens over HTTP on this machine, ${seconds} s, the model in a process ` +
+    'of its own, the clients in that of the server';
   const { latencyMs, latenciesMs, requests, errors, tokensPerSecond } = result;
   const record = (metric: Metric, unit: string, value: number, more: object = {}, rest: object = {}): ValueRecord => {
     const conditions = { model: name, variant: 'fp32', concurrency, newTokens, ...more };
@@ -126,10 +125,10 @@ function loadRecords(result: HttpLoadResult, name: string, concurrency: number):
   ];
 }
 
-function describeLoad(records: readonly MeasurementRecord[]): string {
+function describeLoad(records: readonly MeasurementRecord[], clients: number): string {
   const asked = records.reduce(
     (sum, record) => (record.metric === 'failed_requests' && 'n' in record ? sum + record.n : sum),
     0,
   );
-  return `The server answered every route that uses the model, and ${asked} requests of up to ${Math.max(...concurrencies)} clients at a time without a failure.`;
+  return `The server answered every route that uses the model, and ${asked} requests of up to ${clients} clients at a time without a failure.`;
 }

@@ -57,6 +57,23 @@ describe('progress without a terminal', () => {
     expect(written.at(-1)).toMatch(/^9\/9 steps, 0 s left {2}loss 2\n$/);
   });
 
+  it('is a line for each stage of a job, and now and then within one', () => {
+    const { progress, written } = open();
+    const at = { name: 'scoring', place: 2, total: 9, share: 0.2, remainingS: 200 };
+    progress.stage(at);
+    now += 10;
+    progress.stage({ ...at, detail: '5 documents' });
+    now += 30_000;
+    progress.stage({ ...at, detail: '9 documents', remainingS: 80 });
+    now += 10;
+    progress.stage({ ...at, name: 'writing', place: 3, remainingS: 0.2 });
+    expect(written).toEqual([
+      '2/9 stages, about 3 min left  scoring\n',
+      '2/9 stages, about 80 s left  scoring: 9 documents\n',
+      '3/9 stages  writing\n',
+    ]);
+  });
+
   it('writes notes at once, as they are', () => {
     const { progress, written } = open();
     progress.note('step 400: stories 1.2 bits/byte');
@@ -104,6 +121,14 @@ describe('progress on a terminal', () => {
     progress.end();
     expect(text()).toContain('25% 50/200 steps');
     expect(text()).toContain('loss 3.21');
+    expect(text()).toMatch(/\[=+-+\]/);
+  });
+
+  it('is one bar over all stages of a job', () => {
+    const { progress, text } = open();
+    progress.stage({ name: 'scoring', detail: '5 documents', place: 2, total: 9, share: 0.257, remainingS: 200 });
+    progress.end();
+    expect(text()).toContain('25%  2/9 stages, about 3 min left  scoring: 5 documents');
     expect(text()).toMatch(/\[=+-+\]/);
   });
 

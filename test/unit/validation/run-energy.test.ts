@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelFolder } from '../../../src/models/model-folder-file.ts';
 import { sortRecords } from '../../../src/report/record-kinds.ts';
+import { planVariants } from '../../../src/validation/compared-variants.ts';
 import { energyStage } from '../../../src/validation/run-energy.ts';
+import type { Stage } from '../../../src/validation/stages.ts';
+import { fullSize } from '../../../src/validation/validation-size.ts';
 import { writeToyFolder } from '../compression/toy-folder.ts';
 
 let dir: string;
@@ -15,10 +18,16 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true }));
 
+async function stage(signal?: AbortSignal): Promise<Stage> {
+  const about = { version: '0.0.0', seed: 1, threads: 1, ...(signal && { signal }) };
+  const none = await planVariants(folder, [], { ...about, leftOutBy: '--variant none' });
+  return energyStage({ folder, name: 'toy', size: fullSize, ...about }, none);
+}
+
 describe('energyStage', () => {
   it('gives energies, projections and, without a meter, the reason, all as records of energy', async () => {
     const said: string[] = [];
-    const { records = [] } = await energyStage(folder, [], { name: 'toy', seed: 1 }).run((detail) => said.push(detail));
+    const { records = [] } = await (await stage()).run((detail) => said.push(detail));
     expect(sortRecords(records).energy).toEqual(records);
     const values = records.filter(({ status }) => status !== 'notRun');
     const metrics = new Set(values.map(({ metric }) => metric));
@@ -33,7 +42,6 @@ describe('energyStage', () => {
 
   it('ends when it is aborted', async () => {
     const signal = AbortSignal.abort();
-    const stage = energyStage(folder, [], { name: 'toy', seed: 1, signal });
-    await expect(stage.run(() => undefined)).rejects.toMatchObject({ code: 'ABORTED' });
+    await expect((await stage(signal)).run(() => undefined)).rejects.toMatchObject({ code: 'ABORTED' });
   });
 });

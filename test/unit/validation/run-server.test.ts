@@ -2,13 +2,16 @@ import { expect, it } from 'vitest';
 import type { ValueRecord } from '../../../src/core/measurement.ts';
 import { serverTable } from '../../../src/report/server-table.ts';
 import { openModel } from '../../../src/runtime/load-model-file.ts';
-import { checkServer } from '../../../src/validation/run-server.ts';
+import { serverStage } from '../../../src/validation/run-server.ts';
+import { fullSize } from '../../../src/validation/validation-size.ts';
+
+const about = { name: 'micro', version: '0.0.0', seed: 1, threads: 1, size: fullSize };
 
 it('asks a served model, loads it, and states what came', { timeout: 90_000 }, async () => {
   const folder = await openModel('itera-lite-micro');
   const said: string[] = [];
-  const options = { name: 'micro', version: '0.0.0', seed: 1, onStage: (stage: string) => said.push(stage) };
-  const { records = [], failures, findings } = await checkServer(folder, options);
+  const stage = serverStage({ folder, ...about });
+  const { records = [], failures, findings } = await stage.run((detail) => said.push(detail));
   expect(failures).toEqual([]);
   expect(findings).toHaveLength(1);
   expect(said).toEqual(expect.arrayContaining(['/v1/completions', '1 client', '32 clients']));
@@ -28,9 +31,7 @@ it('asks a served model, loads it, and states what came', { timeout: 90_000 }, a
 it('stops when it is told to', async () => {
   const folder = await openModel('itera-lite-micro');
   const controller = new AbortController();
-  const checked = checkServer(folder, {
-    ...{ name: 'micro', version: '0.0.0', seed: 1, signal: controller.signal },
-    onStage: (stage) => stage === '8 clients' && controller.abort(),
-  });
+  const stage = serverStage({ folder, ...about, signal: controller.signal });
+  const checked = stage.run((detail) => detail === '8 clients' && controller.abort());
   await expect(checked).rejects.toMatchObject({ code: 'ABORTED' });
 }, 60_000);

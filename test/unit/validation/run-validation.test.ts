@@ -13,13 +13,14 @@ import { parseReport } from '../../../src/report/report-schema.ts';
 import { reportVerdicts } from '../../../src/report/verdicts.ts';
 import { loadModel, openModel } from '../../../src/runtime/load-model-file.ts';
 import { runValidation, type ValidationOptions } from '../../../src/validation/run-validation.ts';
+import type { StageProgress } from '../../../src/validation/stages.ts';
 import { writeStories, writeToyFolder } from '../compression/toy-folder.ts';
 
 let dir: string;
 let folder: ModelFolder;
 let options: ValidationOptions;
 let report: Report;
-const stages: [string, number, number][] = [];
+const told: StageProgress[] = [];
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'itera-validation-'));
@@ -36,7 +37,7 @@ beforeAll(async () => {
     seed: 7,
     threads: 1,
   };
-  report = await runValidation(folder, { ...options, onStage: (...stage) => stages.push(stage) });
+  report = await runValidation(folder, { ...options, onProgress: (at) => told.push(at) });
 });
 afterAll(() => rm(dir, { recursive: true }));
 
@@ -112,15 +113,55 @@ describe('runValidation', () => {
     expect(text).toBe(again);
   });
 
-  it('tells its stages in order, each once', () => {
-    expect(stages.map(([stage]) => stage)).toEqual([
-      'loading the model',
-      `scoring ${join(dir, 'cats.txt')}`,
+  it('tells where it is, from the first stage to the last', () => {
+    expect([...new Set(told.map(({ name }) => name))]).toEqual([
+      'measuring sizes and memory',
+      'scoring cats.txt',
       'scoring wikitext-2',
       'writing samples',
     ]);
-    expect(stages.map(([, index]) => index)).toEqual([0, 1, 2, 3]);
-    expect(stages.every(([, , total]) => total === 4)).toBe(true);
+    expect([...new Set(told.map(({ place }) => place))]).toEqual([1, 2, 3, 4]);
+    expect(told.every(({ total, share, remainingS }) => total === 4 && share < 1 && remainingS > 0)).toBe(true);
+    expect(told.map(({ share }) => share)).toEqual(told.map(({ share }) => share).toSorted((a, b) => a - b));
+  });
+
+  it('lists all stages, with the option that left each of the others out', () => {
+    const { stages = [] } = report;
+    const withStatus = (status: string) => stages.filter((stage) => stage.status === status);
+    expect(withStatus('done').map(({ id }) => id)).toEqual([
+      ...['sizes', 'quality/cats.txt', 'quality/wikitext-2', 'samples'],
+    ]);
+    expect(withStatus('done').every(({ seconds = -1, resumed }) => seconds >= 0 && resumed === undefined)).toBe(true);
+    expect(withStatus('notRun').map(({ id, reason }) => [id, reason?.replace(/\. Without .*/, '')])).toEqual([
+      ...['fp16', 'int8', 'int4', 'mixed'].map((variant) => [`variant/${variant}`, 'Left out by --variant none']),
+      ['exports', 'Left out by --no-exports'],
+      ['benchmark', 'Left out by --no-bench'],
+      ['energy', 'Left out by --no-energy'],
+      ['server', 'Left out by --no-server'],
+      ['drill/phrase', 'Left out by --drill none'],
+    ]);
+  });
+
+  it('reports a text that cannot be read as a stage that failed, and all else', async () => {
+    const blank = join(dir, 'blank.txt');
+    await writeFile(blank, ' \n');
+    const found = await runValidation(folder, { ...options, datasets: [blank] });
+    expect(parseReport(JSON.stringify(found))).toEqual(found);
+    expect(found.stages?.find(({ id }) => id === 'quality/blank.txt')).toMatchObject({
+      status: 'failed',
+      reason: expect.stringMatching(/^TEXT_EMPTY: .*blank\.txt.*--resume/),
+    });
+    expect(found.failures).toEqual([
+      expect.stringMatching(/^Not done, because it failed: scoring blank\.txt\. TEXT_EMPTY/),
+    ]);
+    expect(found.samples).toEqual(report.samples);
+    expect(measured(found, 'parameters')).toEqual(measured(report, 'parameters'));
+  });
+
+  it('in its quick form scores less, and says so', async () => {
+    const found = await runValidation(folder, { ...options, datasets: options.datasets.slice(0, 1), quick: true });
+    expect(measured(found, 'bits_per_byte').n).toBe(60);
+    expect(found.protocol[0]?.text).toMatch(/^--quick: smaller samples/);
   });
 
   it('gives the same numbers again, and others for another sample', async () => {
@@ -207,8 +248,8 @@ describe('runValidation with variants', () => {
     );
     await truncate(join(own.dir, 'onnx', 'model_quantized.onnx'), 1000);
     const begun: string[] = [];
-    const onStage = (stage: string) => begun.push(stage);
-    await expect(runValidation(own, { ...judged, onStage })).rejects.toMatchObject({ code: 'FILE_CORRUPT' });
+    const onProgress = ({ name }: StageProgress) => begun.push(name);
+    await expect(runValidation(own, { ...judged, onProgress })).rejects.toMatchObject({ code: 'FILE_CORRUPT' });
     expect(begun).toEqual([]);
   });
 });
@@ -216,8 +257,8 @@ describe('runValidation with variants', () => {
 describe('runValidation stops before any work', () => {
   const refuses = async (change: Partial<ValidationOptions>, code: string): Promise<void> => {
     const begun: string[] = [];
-    const onStage = (stage: string) => begun.push(stage);
-    await expect(runValidation(folder, { ...options, onStage, ...change })).rejects.toMatchObject({ code });
+    const onProgress = ({ name }: StageProgress) => begun.push(name);
+    await expect(runValidation(folder, { ...options, onProgress, ...change })).rejects.toMatchObject({ code });
     expect(begun).toEqual([]);
   };
 
@@ -240,8 +281,8 @@ describe('runValidation stops before any work', () => {
 describe('runValidation in the middle', () => {
   it('stops when aborted', async () => {
     const controller = new AbortController();
-    const onStage = (stage: string) => stage.startsWith('writing') && controller.abort();
-    const ended = runValidation(folder, { ...options, datasets: [], onStage, signal: controller.signal });
+    const onProgress = ({ name }: StageProgress) => name.startsWith('writing') && controller.abort();
+    const ended = runValidation(folder, { ...options, datasets: [], onProgress, signal: controller.signal });
     await expect(ended).rejects.toMatchObject({ code: 'ABORTED' });
   });
 });

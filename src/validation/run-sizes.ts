@@ -1,0 +1,55 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { measureSizes } from '../compression/variant-size.ts';
+import { type MeasurementRecord, recordId } from '../core/measurement.ts';
+import { encodeInferenceModel } from '../models/inference-model.ts';
+import { countParameters } from '../models/parameters.ts';
+import type { VariantPreparation } from './compared-variants.ts';
+import type { StageContext } from './stage-context.ts';
+import type { Stage } from './stages.ts';
+
+/** A stage that counts parameters and measures what the model and its variants take, on disk and in memory. */
+export function sizesStage({ folder, name, signal }: StageContext, variants: VariantPreparation): Stage {
+  const { config, dir } = folder;
+  return {
+    ...{ id: 'sizes', name: 'measuring sizes and memory', expectedS: 10 },
+    inputs: () => variants.hashes(),
+    async run() {
+      const { total, activePerToken } = countParameters(config);
+      const record = (
+        metric: 'parameters' | 'active_parameters' | 'size_bytes',
+        value: number,
+        unit: string,
+        method: string,
+      ): MeasurementRecord => {
+        const conditions = { model: name, variant: 'fp32' };
+        const about = { id: recordId(name, metric, conditions), subject: name, metric, unit, conditions };
+        return { ...about, status: 'measured', value, n: 1, method };
+      };
+      const compared = variants.ready();
+      const sizes =
+        compared.length === 0
+          ? [
+              record(
+                'size_bytes',
+                (await stat(join(dir, 'model.safetensors'))).size,
+                'bytes',
+                'size of model.safetensors',
+              ),
+            ]
+          : await measureSizes(
+              config,
+              name,
+              [{ name: 'fp32', model: encodeInferenceModel(folder) }, ...compared],
+              signal ? { signal } : {},
+            );
+      return {
+        records: [
+          record('parameters', total, 'parameters', 'counted from the configuration'),
+          record('active_parameters', activePerToken, 'parameters', 'counted from the configuration'),
+          ...sizes,
+        ],
+      };
+    },
+  };
+}
