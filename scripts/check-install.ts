@@ -17,8 +17,9 @@ const consumer = resolve('scripts/package-parts/consumer.ts');
 const compiler = resolve('node_modules/typescript/bin/tsc');
 
 const options = {
-  ...{ target: 'es2023', module: 'nodenext', moduleResolution: 'nodenext', types: ['node'], outDir: 'built' },
+  ...{ target: 'es2023', lib: ['es2023'], types: ['node'], module: 'nodenext', moduleResolution: 'nodenext' },
   ...{ strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false },
+  outDir: 'built',
 };
 
 // Of npm, which runs this, nothing may reach the npm of the other project.
