@@ -49,7 +49,7 @@ const secrets: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** Which part has this file, if any. */
-export const partOf = (path: string): Part | undefined => parts.find(({ pattern }) => pattern.test(path));
+const partOf = (path: string): Part | undefined => parts.find(({ pattern }) => pattern.test(path));
 
 /** Bytes of each part. */
 export function measureParts(files: readonly PackedFile[]): Map<string, number> {
