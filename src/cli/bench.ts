@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { runBenchmark } from '../benchmark/run-benchmark.ts';
 import { type BenchRuntime, benchRuntimes } from '../benchmark/sides.ts';
 import { IteraError } from '../core/errors.ts';
@@ -16,7 +16,7 @@ import { modelName } from '../validation/model-facts.ts';
 import { describeProvenance } from '../validation/provenance.ts';
 import { interruptSignal } from './interrupt.ts';
 import { chooseForms, prepareForms } from './model-forms.ts';
-import { collect, collectWith, parseCount, parseThreads } from './options.ts';
+import { collect, collectWith, parseCount, parseThreads, wholeNumber } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress } from './progress.ts';
@@ -34,11 +34,7 @@ interface BenchOptions {
 }
 
 /** Logits of longer texts would fill the memory. */
-function parseLength(text: string): number {
-  const value = parseCount(text);
-  if (value > 16_384) throw new InvalidArgumentError('Expected a whole number from 1 to 16384.');
-  return value;
-}
+const parseLength = wholeNumber(1, 16_384);
 
 /** `itera-lite bench`: times a model in several runtimes side by side. */
 export function benchCommand(): Command {
@@ -104,11 +100,7 @@ async function bench(options: BenchOptions): Promise<void> {
       records,
     };
     const json = `${JSON.stringify(set, undefined, 2)}\n`;
-    if (options.out !== undefined) {
-      await writeIntoFolder(join(options.out, 'bench.json'), json);
-      await writeIntoFolder(join(options.out, 'latency.svg'), benchmarkChart(records));
-      progress.note(`wrote ${join(options.out, 'bench.json')} and latency.svg`);
-    }
+    // First, so that nothing is lost if it cannot be written.
     process.stdout.write(
       options.json
         ? json
@@ -116,6 +108,11 @@ async function bench(options: BenchOptions): Promise<void> {
             .map((table) => terminalTable(table))
             .join('\n\n')}\n`,
     );
+    if (options.out !== undefined) {
+      await writeIntoFolder(join(options.out, 'bench.json'), json);
+      await writeIntoFolder(join(options.out, 'latency.svg'), benchmarkChart(records));
+      progress.note(`wrote ${join(options.out, 'bench.json')} and latency.svg`);
+    }
   } finally {
     progress.end();
     stop();

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { IteraError } from '../core/errors.ts';
 import type { MeasurementRecord, RecordSet } from '../core/measurement.ts';
-import { findMeter, type MeterName, meterNames } from '../energy/choose-meter.ts';
+import { chooseMeter, findMeter, type MeterName, meterNames } from '../energy/choose-meter.ts';
 import { describeMachine } from '../energy/machine-file.ts';
 import { type MeasuredEnergy, measureEnergy } from '../energy/measure-energy.ts';
 import { createModelWorkloads, type WorkPhase, workPhases } from '../energy/model-workloads.ts';
@@ -12,7 +12,8 @@ import type { ModelFolder } from '../models/model-folder-file.ts';
 import { compressedVariants, type VariantName } from '../models/variants.ts';
 import { energyCharts } from '../report/energy-chart.ts';
 import { energyFindings } from '../report/energy-findings.ts';
-import { energyTables } from '../report/energy-table.ts';
+import { energyTables, phaseText } from '../report/energy-table.ts';
+import { metricTexts } from '../report/number-text.ts';
 import { terminalTable } from '../report/terminal-table.ts';
 import { defaultModel, openModel } from '../runtime/load-model-file.ts';
 import { modelName } from '../validation/model-facts.ts';
@@ -20,7 +21,7 @@ import { describeProvenance } from '../validation/provenance.ts';
 import { createTrainingWorkload } from './energy-training.ts';
 import { interruptSignal } from './interrupt.ts';
 import { chooseForms, prepareForms } from './model-forms.ts';
-import { collect, collectWith, parseAmount, parseCount, parseSeed, parseThreads } from './options.ts';
+import { collect, collectWith, parseAmount, parseNumber, parseSeed, parseThreads, wholeNumber } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress, type Progress } from './progress.ts';
@@ -42,20 +43,11 @@ interface EnergyCommandOptions {
   readonly json?: boolean;
 }
 
-function parseRounds(text: string): number {
-  const value = parseCount(text);
-  if (value < 2 || value > 1000) throw new InvalidArgumentError('Expected a whole number from 2 to 1000.');
-  return value;
-}
-
-function parseBatch(text: string): number {
-  const value = parseCount(text);
-  if (value > 256) throw new InvalidArgumentError('Expected a whole number from 1 to 256.');
-  return value;
-}
+const parseRounds = wholeNumber(2, 1000);
+const parseBatch = wholeNumber(1, 256);
 
 function parseSeconds(text: string): number {
-  const value = parseAmount(text);
+  const value = parseNumber(text);
   if (value <= 0 || value > 3600) throw new InvalidArgumentError('Expected a number above 0, at most 3600.');
   return value;
 }
@@ -72,11 +64,15 @@ export function energyCommand(): Command {
     .option('--phase <name>', `what it does, repeatable: ${workPhases.join(', ')} (default: all)`, collect)
     .option('--threads <n>', 'threads, repeatable (default: 1)', collectWith(parseThreads))
     .option('--batch <n>', 'texts that are run at once, repeatable (default: 1)', collectWith(parseBatch))
-    .option('--rounds <n>', 'windows of each, in turns', parseRounds, 8)
-    .option('--seconds <s>', 'seconds of a window (default: what the meter wants)', parseSeconds)
+    .option('--rounds <n>', 'windows of each, in turns; with fewer than 6 intervals are very wide', parseRounds, 8)
+    .option('--seconds <s>', 'seconds of a window, where the meter does not want more', parseSeconds)
     .addOption(new Option('--meter <name>', 'only this meter (default: the best that works)').choices([...meterNames]))
     .option('--train', 'also steps of training')
-    .option('--carbon <g>', 'grams of CO2e for a kilowatt-hour of your electricity', parseAmount)
+    .option(
+      '--carbon <g>',
+      'grams of CO2e for a kilowatt-hour of your electricity; shown for a million tokens',
+      parseAmount,
+    )
     .option('--seed <n>', 'seed of intervals', parseSeed, 1)
     .option('--out <dir>', 'folder for energy.json and charts')
     .option('--list-meters', 'say which meters this machine has, and what the others lack')
@@ -96,6 +92,7 @@ async function energy(options: EnergyCommandOptions): Promise<void> {
   if (options.listMeters) return listMeters(options.json === true);
   const phases = choosePhases(options.phase);
   const wanted = chooseForms(options.variant);
+  if (options.meter) await (await chooseMeter(await describeMachine(), { wanted: options.meter })).meter.close();
   const progress = createProgress();
   const { signal, stop } = interruptSignal('stopping');
   try {
@@ -118,8 +115,9 @@ async function energy(options: EnergyCommandOptions): Promise<void> {
       records,
     };
     const json = `${JSON.stringify(set, undefined, 2)}\n`;
-    if (options.out !== undefined) await writeResults(options.out, json, records, progress);
+    // First, so that nothing is lost if it cannot be written.
     process.stdout.write(options.json ? json : describe(measured, records));
+    if (options.out !== undefined) await writeResults(options.out, json, records, progress);
   } finally {
     progress.end();
     stop();
@@ -138,7 +136,9 @@ async function measure(
   const threads = [...new Set(options.threads ?? [1])];
   const batches = [...new Set(options.batch ?? [1])];
   progress.note('loading the variants');
-  const model = await createModelWorkloads({ name, config: folder.config, files, phases, threads, batches });
+  const model = await createModelWorkloads({
+    ...{ name, config: folder.config, files, phases, threads, batches, signal },
+  });
   const releases = [model.release];
   try {
     const workloads = [...model.workloads];
@@ -175,11 +175,24 @@ async function writeResults(
 function describe({ meter, unusable, flags }: MeasuredEnergy, records: readonly MeasurementRecord[]): string {
   return `${[
     ...energyTables(records).map((table) => terminalTable(table)),
+    ...notMeasured(records),
     ...energyFindings(records),
     `Method: ${meter.method}`,
     ...unusable.map(({ name, reason }) => `Not used, ${name}: ${reason}`),
     ...flags,
   ].join('\n\n')}\n`;
+}
+
+/** What could not be told, a sentence for each reason. */
+function notMeasured(records: readonly MeasurementRecord[]): readonly string[] {
+  const reasons = new Map<string, string[]>();
+  for (const record of records) {
+    if (record.status !== 'notRun' || record.conditions['phase'] === undefined) continue;
+    const { label } = metricTexts[record.metric];
+    const what = [label, phaseText(record), record.conditions.variant].filter(Boolean).join(', ');
+    reasons.set(record.reason, [...(reasons.get(record.reason) ?? []), what]);
+  }
+  return [...reasons].map(([reason, what]) => `Not measured: ${what.join('; ')}. ${reason}`);
 }
 
 function choosePhases(names: readonly string[] = workPhases): readonly WorkPhase[] {

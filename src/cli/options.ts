@@ -1,29 +1,23 @@
 import { InvalidArgumentError } from 'commander';
 
-/** A whole number from 1 to a thousand millions. */
-export function parseCount(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 1e9) {
-    throw new InvalidArgumentError('Expected a whole number from 1 to 1000000000.');
-  }
-  return value;
-}
+/** Reads whole numbers of a range, its ends included. */
+export const wholeNumber =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < least || value > most || text.trim() === '') {
+      throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
+    }
+    return value;
+  };
 
-/** A whole number from 0 to 2^32 - 1, as the samplers take. */
-export function parseSeed(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 2 ** 32 - 1 || text.trim() === '') {
-    throw new InvalidArgumentError('Expected a whole number from 0 to 4294967295.');
-  }
-  return value;
-}
+export const parseCount = wholeNumber(1, 1e9);
+
+/** A seed, as the samplers take it. */
+export const parseSeed = wholeNumber(0, 2 ** 32 - 1);
 
 /** A number of threads; more than a machine could have would only exhaust it. */
-export function parseThreads(text: string): number {
-  const value = parseCount(text);
-  if (value > 1024) throw new InvalidArgumentError('Expected a whole number from 1 to 1024.');
-  return value;
-}
+export const parseThreads = wholeNumber(1, 1024);
 
 /** One of some numbers. */
 export function parseChoice(text: string, choices: readonly number[]): number {

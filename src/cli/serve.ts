@@ -12,7 +12,7 @@ import { createServer } from '../server/server.ts';
 import { serverDefaults as defaults, type ServerOptions } from '../server/server-options.ts';
 import { modelName } from '../validation/model-facts.ts';
 import { interruptSignal } from './interrupt.ts';
-import { collect, parseAmount, parseCount, parseThreads } from './options.ts';
+import { collect, parseAmount, parseCount, parseThreads, wholeNumber } from './options.ts';
 import { packageVersion } from './package-version.ts';
 import { versionsOption } from './store-options.ts';
 import { chooseVariants } from './variant-options.ts';
@@ -203,11 +203,7 @@ function parseRights(text: string): Right[] {
   throw new InvalidArgumentError(`Expected a list of ${rights.join(', ')}.`);
 }
 
-function parseWhole(text: string): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= 0 && value <= 1e9 && text.trim() !== '') return value;
-  throw new InvalidArgumentError('Expected a whole number from 0 to 1000000000.');
-}
+const parseWhole = wholeNumber(0, 1e9);
 
 function parsePort(text: string): number {
   const value = parseWhole(text);

@@ -61,7 +61,7 @@ function createWriter(meter: Meter, { idle, flags }: ProtocolResult, { seed, car
     const base = { id: recordId(subject, metric, conditions), subject, metric, unit: units[metric] ?? '1', conditions };
     const method = `${words.method}.${doubts}`;
     if (![value, ...interval].every(Number.isFinite)) {
-      const reason = `The energy over the idle level cannot be told from none in ${windows.length} windows. Measure longer.`;
+      const reason = `The energy over the idle level cannot be told from none in ${windows.length} windows. Measure longer, with --seconds and --rounds.`;
       return { ...base, method, status: 'notRun', reason };
     }
     return {
@@ -93,24 +93,27 @@ function createWriter(meter: Meter, { idle, flags }: ProtocolResult, { seed, car
         : 'idle power subtracted, 95% bootstrap interval over windows';
       const method = `${meter.method} ${isEstimate ? '' : `(${meter.covers}) `}${describeWindows(measured)}; ${kind}`;
       const words = { method, hasLevel: !isEstimate };
-      const energy = widen(estimate([measured], ([sums]) => perRun(sums) / unitsPerRun));
-      const power = widen(estimate([measured], ([sums]) => (sums as WindowSums).joules / (sums as WindowSums).seconds));
+      const energy = ifDrawn(widen(estimate([measured], ([sums]) => perRun(sums) / unitsPerRun)));
+      const power = ifDrawn(
+        widen(estimate([measured], ([sums]) => (sums as WindowSums).joules / (sums as WindowSums).seconds)),
+      );
       const powerRecord = build('power_w', measured, power, words);
       if (unit === 'step') return [build('energy_j_per_step', measured, energy, words), powerRecord];
       if (unit === 'inference') {
         const delay = widen(
           estimate([measured], ([sums]) => {
             const { seconds, runs } = sums as WindowSums;
-            return (perRun(sums) / unitsPerRun) * (seconds / runs / unitsPerRun);
+            return (perRun(sums) / unitsPerRun) * (seconds / runs);
           }),
         );
         return [
           build('energy_j_per_inference', measured, energy, words),
-          build('energy_delay_js', measured, delay, words),
+          build('energy_delay_js', measured, ifCertain(delay), words),
           powerRecord,
         ];
       }
-      const yielded = { value: 1 / energy.value, interval: reciprocal(energy.interval) };
+      const certain = ifCertain(energy);
+      const yielded = { value: 1 / certain.value, interval: reciprocal(certain.interval) };
       return [
         build('energy_j_per_token', measured, energy, words),
         build('tokens_per_joule', measured, yielded, words),
@@ -118,7 +121,7 @@ function createWriter(meter: Meter, { idle, flags }: ProtocolResult, { seed, car
         ...(carbonGPerKwh === undefined
           ? []
           : [
-              build('carbon_g_per_million_tokens', measured, scale(energy, (1e6 * carbonGPerKwh) / joulesPerKwh), {
+              build('carbon_g_per_million_tokens', measured, scale(certain, (1e6 * carbonGPerKwh) / joulesPerKwh), {
                 ...words,
                 method: `energy per token x ${carbonGPerKwh} g CO2e/kWh, which the user named; ${method}`,
               }),
@@ -128,7 +131,10 @@ function createWriter(meter: Meter, { idle, flags }: ProtocolResult, { seed, car
 
     ratio(measured: WorkloadWindows, baseline: WorkloadWindows | undefined): readonly MeasurementRecord[] {
       if (baseline === undefined) return [];
-      const ratio = estimate([measured, baseline], ([own, other]) => perRun(own) / perRun(other));
+      // Where one of both may be none, their ratio may be anything.
+      const energies = [measured, baseline].map((one) => ifCertain(estimate([one], ([sums]) => perRun(sums))));
+      const known = energies.every(({ value }) => Number.isFinite(value));
+      const ratio = known ? estimate([measured, baseline], ([own, other]) => perRun(own) / perRun(other)) : unknown;
       const method = isEstimate
         ? 'ratio of CPU seconds, windows in turns, 95% bootstrap interval over rounds; the unknown watts of a core cancel if ' +
           'it draws the same for both, which no meter has checked here: instructions of other kinds may draw more or less'
@@ -138,10 +144,17 @@ function createWriter(meter: Meter, { idle, flags }: ProtocolResult, { seed, car
   };
 }
 
+const unknown: Estimate = { value: Number.NaN, interval: [Number.NaN, Number.NaN] };
+
+/** Nothing draws less than the idle machine: such a value is noise alone. */
+const ifDrawn = (estimate: Estimate): Estimate => (estimate.value > 0 ? estimate : unknown);
+
+/** Only where the interval leaves no doubt that something is drawn. */
+const ifCertain = (estimate: Estimate): Estimate => (estimate.interval[0] > 0 ? estimate : unknown);
+
 const perRun = (sums: WindowSums | undefined): number => (sums as WindowSums).joules / (sums as WindowSums).runs;
 
-/** Without an upper end where the energy may be none. */
-const reciprocal = ([low, high]: Interval): Interval => [1 / high, low > 0 ? 1 / low : Number.POSITIVE_INFINITY];
+const reciprocal = ([low, high]: Interval): Interval => [1 / high, 1 / low];
 
 const scale = ({ value, interval: [low, high] }: Estimate, factor: number): Estimate => ({
   value: value * factor,

@@ -1,4 +1,4 @@
-import { IteraError } from '../core/errors.ts';
+import { IteraError, throwIfAborted } from '../core/errors.ts';
 import { type MeasurementRecord, recordId } from '../core/measurement.ts';
 import {
   chooseMeter,
@@ -10,7 +10,14 @@ import {
 import type { Machine } from './cpu-power.ts';
 import { energyRecords } from './energy-records.ts';
 import type { Meter } from './meter.ts';
-import { type EnergyWorkload, type ProtocolResult, runProtocol, type Surroundings } from './protocol.ts';
+import {
+  type EnergyWorkload,
+  idleWindows,
+  type ProtocolResult,
+  runProtocol,
+  type Surroundings,
+  settlingS,
+} from './protocol.ts';
 import { ownSurroundings } from './surroundings.ts';
 
 export interface EnergyOptions {
@@ -19,7 +26,7 @@ export interface EnergyOptions {
   readonly meter?: MeterName | undefined;
   /** Windows of each workload. Default 8. */
   readonly rounds?: number | undefined;
-  /** Seconds of a window. Default: {@link leastWindowS} of the meter. */
+  /** Seconds of a window, if more than {@link leastWindowS} of the meter, the default. */
   readonly windowS?: number | undefined;
   /** Seconds that all may take; a meter that would need more is left aside for the estimate. */
   readonly limitS?: number | undefined;
@@ -43,7 +50,7 @@ export interface MeasuredEnergy {
 
 /** Enough for the estimate: CPU time is exact to a microsecond, and windows need only outlast single runs. */
 const estimatedWindowS = 0.25;
-const idleS = 10;
+const leastIdleS = 10;
 
 /**
  * Seconds that a window must last at least: for a meter 100 of its ticks, or 10 seconds where that is longer, and half a
@@ -104,6 +111,7 @@ async function measureWith(
   } finally {
     await meter.close();
   }
+  throwIfAborted(signal);
   const { name, status, covers, method } = meter;
   return {
     records: [...energyRecords(meter, result, { seed, carbonGPerKwh }), ...absentRecords(workloads, status, unusable)],
@@ -113,14 +121,19 @@ async function measureWith(
   };
 }
 
-function protocolSizes(meter: Meter, { rounds = 8, windowS = leastWindowS(meter) }: EnergyOptions) {
-  // An idle baseline shorter than a window would be the less exact part of the difference.
-  return { rounds, windowS, warmupS: Math.min(windowS, 1), idleS: Math.max(windowS, idleS) };
+function protocolSizes(meter: Meter, { rounds = 8, windowS: wantedS = 0 }: EnergyOptions) {
+  const windowS = Math.max(wantedS, leastWindowS(meter));
+  // An idle baseline shorter than a window would be the less exact part of the difference; and its windows must not be so
+  // short that a meter that trails shows in one what was drawn in the one before.
+  const idleS = Math.max(windowS, leastIdleS, idleWindows * settlingS(meter));
+  return { rounds, windowS, warmupS: Math.min(windowS, 1), idleS };
 }
 
 function secondsNeeded(meter: Meter, count: number, options: EnergyOptions): number {
   const sizes = protocolSizes(meter, options);
-  return count * (sizes.warmupS + sizes.rounds * sizes.windowS) + (meter.countsIdle ? 2 * sizes.idleS : 0);
+  const settleS = settlingS(meter);
+  const idleS = meter.countsIdle ? 2 * (sizes.idleS + settleS) : 0;
+  return count * (sizes.warmupS + sizes.rounds * (sizes.windowS + settleS)) + idleS;
 }
 
 /** Where the numbers are estimates, a record of the measurement that there could have been. */

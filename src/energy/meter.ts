@@ -20,6 +20,8 @@ export interface Meter {
   readonly method: string;
   /** Seconds between two values that differ. */
   readonly tickS: number;
+  /** Seconds by which its values trail what is drawn: power smoothed over time, or sampled by another program. */
+  readonly lagS: number;
   /** Whether its joules count what the idle machine draws too; then that is measured apart and subtracted. */
   readonly countsIdle: boolean;
   /** What the true joules are at least and at most, as multiples of those that are read; `[1, 1]` where no bound is known. */

@@ -1,3 +1,4 @@
+import { throwIfAborted } from '../core/errors.ts';
 import { type Tensor, tensor } from '../core/tensor.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { stateShapes } from '../models/inference-graph.ts';
@@ -22,6 +23,7 @@ export interface ModelWorkloadOptions {
   readonly threads: readonly number[];
   /** Texts that are run at once. */
   readonly batches: readonly number[];
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Tokens of a prompt. */
@@ -38,12 +40,12 @@ type States = Readonly<Record<string, Tensor>>;
  * Loads each variant with each number of threads, and makes of it a workload for each phase and batch.
  *
  * @returns The workloads, and what releases the models.
- * @throws {@link IteraError} `RUNTIME_FAILED`.
+ * @throws {@link IteraError} `RUNTIME_FAILED`, `ABORTED`.
  */
 export async function createModelWorkloads(
   options: ModelWorkloadOptions,
 ): Promise<{ readonly workloads: readonly EnergyWorkload[]; release(): Promise<void> }> {
-  const { name, config, files, phases, threads, batches } = options;
+  const { name, config, files, phases, threads, batches, signal } = options;
   const sessions: Session[] = [];
   const workloads: EnergyWorkload[] = [];
   const release = async (): Promise<void> => {
@@ -52,6 +54,7 @@ export async function createModelWorkloads(
   try {
     for (const count of threads) {
       for (const [variant, file] of files) {
+        throwIfAborted(signal);
         const session = await createSession(file, { threads: count });
         sessions.push(session);
         for (const batch of batches) {

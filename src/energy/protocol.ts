@@ -55,15 +55,23 @@ export interface ProtocolResult {
 }
 
 /** Windows into which each idle baseline is divided, to see how it varies. */
-const idleWindows = 8;
+export const idleWindows = 8;
 /** Others may keep this share of the machine busy before it counts as noisy. */
 const noisyShare = 0.1;
 /** Change of the idle power, relative to the power of the work over it, and of the energy of a run, that counts as drift. */
 const driftShare = 0.05;
 
+/** After so many times its lag a meter shows what is drawn now: of a change, 2% is left if it trails exponentially. */
+const settledAfterLags = 4;
+
+/** Seconds before a window or an idle baseline in which a meter comes to show what is drawn then. */
+export const settlingS = ({ lagS }: Pick<Meter, 'lagS'>): number => settledAfterLags * lagS;
+
 /**
- * Measures what workloads draw: warm-up, idle baseline, rounds in which each gets a window (who begins moves on by one),
- * idle baseline again.
+ * Measures what workloads draw: warm-up, idle baseline, rounds in which each gets a window, idle baseline again. Two rounds
+ * at a time go through the workloads forwards and backwards, so that a steady change and the one before weigh alike, and
+ * the next two begin with the next workload. Before each window, and before idling is watched, a meter that trails gets
+ * {@link settlingS} seconds of the same.
  *
  * @throws {@link IteraError} `INVALID_ARGUMENT` without workloads or with fewer than two rounds; `METER_FAILED`, `ABORTED`,
  *   and what a workload throws.
@@ -90,8 +98,8 @@ export async function runProtocol(
   const before = await watchIdle(meter, around, options, 'idle before');
   const windows: Window[][] = workloads.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    for (let place = 0; place < workloads.length; place++) {
-      const index = (place + round) % workloads.length;
+    const order = turns(workloads.length, round);
+    for (const [place, index] of order.entries()) {
       onProgress?.(round * workloads.length + place, rounds * workloads.length, 'measuring');
       windows[index]?.push(await measureWindow(meter, around, options, workloads[index] as EnergyWorkload));
     }
@@ -102,12 +110,24 @@ export async function runProtocol(
   return { workloads: measured, idle, flags: findFlags(measured, idle, around.logicalCpus) };
 }
 
+/** The order in which workloads have their windows in a round. */
+function turns(count: number, round: number): readonly number[] {
+  const shift = Math.floor(round / 2);
+  const order = Array.from({ length: count }, (_, place) => (place + shift) % count);
+  return round % 2 === 0 ? order : order.reverse();
+}
+
 async function measureWindow(
   meter: Meter,
   around: Surroundings,
   { windowS, signal }: ProtocolOptions,
   { run }: EnergyWorkload,
 ): Promise<Window> {
+  const settledS = around.nowS() + settlingS(meter);
+  while (around.nowS() < settledS) {
+    throwIfAborted(signal);
+    await run();
+  }
   let runs = 0;
   return watch(meter, around, async (startS) => {
     do {
@@ -126,6 +146,8 @@ async function watchIdle(
   what: string,
 ): Promise<readonly Window[]> {
   if (!meter.countsIdle) return [];
+  onProgress?.(0, idleWindows, what);
+  if (meter.lagS > 0) await around.sleep(settlingS(meter), signal);
   const windows: Window[] = [];
   for (let index = 0; index < idleWindows; index++) {
     onProgress?.(index, idleWindows, what);

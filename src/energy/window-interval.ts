@@ -65,12 +65,9 @@ export function bootstrapWindows(
   const factor = (Math.sqrt(rounds / (rounds - 1)) * (studentQuantiles[rounds - 2] ?? 1.96)) / 1.96;
   // The percentiles of few windows may both lie on one side of the value, which its interval must hold.
   const [low, high] = [Math.min(quantile(values, 0.025), value), Math.max(quantile(values, 0.975), value)];
-  return { value, interval: [expand(value, low, factor), expand(value, high, factor)] };
-}
-
-/** Moves the end of an interval away from its value: in proportion, so that what is positive stays so, where both are. */
-function expand(value: number, end: number, factor: number): number {
-  return value > 0 && end > 0 ? value * (end / value) ** factor : value + factor * (end - value);
+  // In proportion where all are positive, so that they stay so.
+  const expand = (end: number): number => (low > 0 ? value * (end / value) ** factor : value + factor * (end - value));
+  return { value, interval: [expand(low), expand(high)] };
 }
 
 const draw = (windows: readonly Window[], random: Random): readonly Window[] =>

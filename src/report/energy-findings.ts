@@ -1,6 +1,5 @@
 import type { MeasurementRecord, ValueRecord } from '../core/measurement.ts';
-import { phaseText } from './energy-table.ts';
-import { formatValue } from './number-text.ts';
+import { formatEnergy, phaseText } from './energy-table.ts';
 
 /**
  * What a compressed variant saves of the energy, or does not, in plain sentences: one for each kind of work.
@@ -16,14 +15,14 @@ export function energyFindings(records: readonly MeasurementRecord[], variant = 
   const alone = new Set(ratios.map(phaseText)).size === ratios.length;
   return ratios.map((ratio) => {
     const { threads, batch } = ratio.conditions;
-    const place = alone ? '' : `, ${threads} thread(s), batch ${batch}`;
+    const place = alone ? '' : `, ${threads} ${threads === 1 ? 'thread' : 'threads'}, batch ${batch}`;
     return describeSaving(ratio, `${phaseText(ratio)}${place}`, variant.toUpperCase());
   });
 }
 
 function describeSaving(ratio: ValueRecord, work: string, name: string): string {
   const { value, interval = [value, value], status } = ratio;
-  const text = formatValue(ratio);
+  const text = formatEnergy(ratio);
   const percent = `${Math.abs(100 * (1 - value)).toFixed(0)}%`;
   const takes =
     status === 'estimated'

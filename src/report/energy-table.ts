@@ -58,12 +58,12 @@ function workTable(records: readonly ValueRecord[], status: 'measured' | 'estima
   const varying = labels.filter((name) => new Set(records.map(({ conditions }) => conditions[name])).size > 1);
   const meters = [...new Set(records.map(({ conditions }) => String(conditions['meter'])))].join(', ');
   return {
-    caption: status === 'measured' ? `Energy, measured (${meters})` : 'Energy, estimated: there is no meter here',
+    caption: status === 'measured' ? `Energy, measured (${meters})` : 'Energy, estimated from CPU time',
     note:
       status === 'measured'
         ? 'Idle power is subtracted; brackets hold the 95% interval over windows.'
-        : 'Brackets hold the least and the greatest that the processor may draw for the CPU time that was measured, not a ' +
-          '95% interval. Relative to FP32 the unknown watts cancel, if a core draws the same for both; those brackets are ' +
+        : 'Brackets go from the least that the processor may draw for the CPU time, at the low end of its 95% interval, to the ' +
+          'most for the high end; they have no confidence of their own. Relative to FP32 the unknown watts cancel, if a core draws the same for both; those brackets are ' +
           'a 95% interval.',
     columns: [
       { title: 'Work', kind: 'label' },
@@ -124,10 +124,10 @@ const phaseOrder = ({ conditions }: ValueRecord): number =>
   Object.keys(phaseTexts).indexOf(String(conditions['phase']));
 
 /** Bounds that differ by a factor want digits at both ends, which those of a plain interval lack. */
-function formatEnergy(record: ValueRecord): string {
+export function formatEnergy(record: ValueRecord): string {
   const factor = inThousandths.includes(record.unit) ? 1000 : 1;
   const { value, interval } = record;
-  if (!interval) return formatRecord(record);
+  if (!interval) return formatRecord({ ...record, value: value * factor });
   const [low, high] = interval;
   if (low > 0 && high > 2 * low) return `${short(value * factor)} [${short(low * factor)}, ${short(high * factor)}]`;
   return formatValue({ value: value * factor, interval: [low * factor, high * factor] });

@@ -59,6 +59,7 @@ async function createMeter(
     covers: 'the whole machine, screen and disks included',
     method: `power drawn from the battery ${battery}, added up over time`,
     tickS,
+    lagS: 1,
     countsIdle: true,
     relativeBounds: [1, 1],
     async read() {

@@ -17,6 +17,7 @@ export function createEstimatedMeter(machine: Machine, cpuSeconds: () => number)
     covers: 'the processor and its memory, as far as CPU time shows their use',
     method: describeEstimate(machine),
     tickS: 1e-6,
+    lagS: 0,
     countsIdle: false,
     relativeBounds: [lowW / valueW, highW / valueW],
     read: async () => ({ joules: (cpuSeconds() - start) * valueW }),

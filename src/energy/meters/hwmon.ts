@@ -29,9 +29,10 @@ export async function findHwmon(files: SystemFiles, nowS: () => number): Promise
   }
   const sockets = counters.filter(({ name }) => /socket|package/i.test(name));
   const counted = sockets.length > 0 ? sockets : counters;
-  if (counted.length > 0) return { meter: createMeter(files, counted, nowS) };
+  // Without one of them the sum would be of something else.
   if (denied.length > 0)
     return { reason: `${denied[0]} may not be read. To allow it: sudo chmod a+r ${denied.join(' ')}` };
+  if (counted.length > 0) return { meter: createMeter(files, counted, nowS) };
   return { reason: `no sensor below ${folder} counts energy (energy*_input).` };
 }
 
@@ -47,6 +48,7 @@ function createMeter(
     covers: names,
     method: `energy counters of the hardware monitor (${names})`,
     tickS: 0.1,
+    lagS: 0.1,
     countsIdle: true,
     relativeBounds: [1, 1],
     async read() {

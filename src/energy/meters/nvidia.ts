@@ -9,6 +9,9 @@ export interface NvidiaOptions {
   readonly timeoutS?: number;
 }
 
+/** No card draws as much; what is beyond is no power. */
+const mostWatts = 1e5;
+
 /**
  * What nvidia-smi tells, best first: the power of the moment, which older drivers lack; and the mean of the last second on
  * cards since Ampere, which trails behind a load that begins or ends.
@@ -33,6 +36,7 @@ async function findField(
   let refusal: string | undefined;
   const args = [`--query-gpu=index,${field}`, '--format=csv,noheader,nounits', '-lms', '100'];
   const running = startProgram(program, args, {
+    silenceS: timeoutS,
     onLine(line) {
       const found = parseNvidiaLine(line);
       if (found === undefined) return;
@@ -59,10 +63,11 @@ async function findField(
       covers: 'all NVIDIA graphics processors, with their memory; not the processor',
       method: `${field} of nvidia-smi, 100 ms apart, added up over time`,
       tickS: 0.1,
+      lagS: field === 'power.draw' ? 1 : 0.1,
       countsIdle: true,
       relativeBounds: [1, 1],
       async read() {
-        const ended = running.fault() ?? refusal;
+        const ended = (await running.fault()) ?? refusal;
         if (ended !== undefined) throw meterFailure(`nvidia-smi gives no power any more: ${ended}.`);
         const byDomain = Object.fromEntries(
           [...integrals].map(([index, integral]) => [`gpu-${index}`, integral.joules()]),
@@ -79,5 +84,5 @@ export function parseNvidiaLine(line: string): { readonly index: string; readonl
   const [, index, text] = /^\s*(\d+)\s*,\s*(.+?)\s*$/.exec(line) ?? [];
   if (index === undefined || text === undefined) return undefined;
   const watts = Number(text);
-  return watts >= 0 ? { index, watts } : { index };
+  return watts >= 0 && watts < mostWatts ? { index, watts } : { index };
 }

@@ -33,6 +33,7 @@ export async function findPerf(
   let refusal: string | undefined;
   const running = startProgram(program, ['stat', '-a', '-x', ',', '-I', '100', '-e', names.join(',')], {
     withErrors: true,
+    silenceS: timeoutS,
     onLine(line) {
       const found = parsePerfLine(line);
       if (found === undefined) return;
@@ -58,10 +59,11 @@ export async function findPerf(
       covers: events.join(' + '),
       method: `energy events of perf (${names.join(' + ')}), 100 ms apart`,
       tickS: 0.1,
+      lagS: 0.1,
       countsIdle: true,
       relativeBounds: [1, 1],
       async read() {
-        const ended = running.fault() ?? refusal;
+        const ended = (await running.fault()) ?? refusal;
         if (ended !== undefined) throw meterFailure(`perf gives no energy any more: ${ended}.`);
         const byDomain = Object.fromEntries(joules);
         return { joules: [...joules.values()].reduce((sum, value) => sum + value, 0), byDomain };

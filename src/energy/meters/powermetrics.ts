@@ -22,6 +22,7 @@ export async function findPowermetrics(options: PowermetricsOptions): Promise<Fo
   let values = 0;
   let elapsedS = 0;
   const running = startProgram(program, ['--samplers', 'cpu_power', '-i', '250'], {
+    silenceS: timeoutS,
     onLine(line) {
       elapsedS = parseElapsed(line) ?? elapsedS;
       const watts = parseCpuPower(line);
@@ -44,10 +45,11 @@ export async function findPowermetrics(options: PowermetricsOptions): Promise<Fo
       covers: 'the processor without memory',
       method: "the processor's power from powermetrics, 250 ms apart",
       tickS: 0.25,
+      lagS: 0.25,
       countsIdle: true,
       relativeBounds: [1, 1],
       async read() {
-        const ended = running.fault();
+        const ended = await running.fault();
         if (ended !== undefined) throw meterFailure(`powermetrics gives no power any more: ${ended}.`);
         return { joules };
       },

@@ -30,7 +30,7 @@ export async function findRapl(files: SystemFiles, nowS: () => number): Promise<
     };
   }
   const counters: { zone: Zone; follow: (joules: number, atS: number) => number }[] = [];
-  const denied: string[] = [];
+  const denied: Zone[] = [];
   const broken: string[] = [];
   for (const zone of zones) {
     try {
@@ -38,13 +38,15 @@ export async function findRapl(files: SystemFiles, nowS: () => number): Promise<
       follow(microjoules(await files.read(zone.path)), nowS());
       counters.push({ zone, follow });
     } catch (error) {
-      if (isDenied(error)) denied.push(zone.path);
+      if (isDenied(error)) denied.push(zone);
       // A part that cannot be read, as some boards' memory, is left out; the package is what counts.
       else broken.push(`${zone.path}: ${error instanceof Error ? error.message : faultCode(error)}`);
     }
   }
+  // Without one of the packages, or without memory that there is, the sum would be of something else.
+  if (denied.some(({ isPart }) => !isPart)) return { reason: explainDenial(denied.map(({ path }) => path)) };
   if (!counters.some(({ zone }) => zone.name.startsWith('package'))) {
-    return { reason: denied.length > 0 ? explainDenial(denied) : `no package can be read (${broken.join('; ')}).` };
+    return { reason: `no package can be read (${broken.join('; ')}).` };
   }
   return { meter: createMeter(files, counters, nowS) };
 }
@@ -62,6 +64,7 @@ function createMeter(
     covers: `${counted.join(' + ')}${hasMemory ? '' : '; this machine does not meter memory'}`,
     method: `RAPL counters through powercap (${counted.join(' + ')})`,
     tickS: 0.001,
+    lagS: 0,
     countsIdle: true,
     relativeBounds: [1, 1],
     async read() {

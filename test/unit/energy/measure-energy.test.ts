@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { MeasurementRecord, Metric, ValueRecord } from '../../../src/core/measurement.ts';
 import type { Machine } from '../../../src/energy/cpu-power.ts';
+import { energyRecords } from '../../../src/energy/energy-records.ts';
 import { type EnergyOptions, leastWindowS, measureEnergy } from '../../../src/energy/measure-energy.ts';
+import type { Meter } from '../../../src/energy/meter.ts';
 import { createEstimatedMeter } from '../../../src/energy/meters/estimated.ts';
+import { findRapl } from '../../../src/energy/meters/rapl.ts';
 import { runProtocol } from '../../../src/energy/protocol.ts';
 import { type SimulatedMachine, type SimulationOptions, simulateMachine } from './simulated-machine.ts';
 
@@ -30,6 +33,26 @@ function find(records: readonly MeasurementRecord[], metric: Metric, variant: st
   const found = records.find((record) => record.metric === metric && record.conditions.variant === variant);
   if (!found || found.status === 'notRun') throw new Error(`no ${metric} of ${variant}`);
   return found;
+}
+
+async function raplOf(simulated: SimulatedMachine): Promise<Meter> {
+  const found = await findRapl(simulated.files, simulated.surroundings.nowS);
+  if ('reason' in found) throw new Error(found.reason);
+  return found.meter;
+}
+
+/** The same meter, but its power follows what is drawn exponentially, as one that smooths it. */
+function trail(meter: Meter, { surroundings, onAdvance }: SimulatedMachine, lagS: number): Meter {
+  let [joules, watts, atS] = [0, 30, surroundings.nowS()];
+  onAdvance((drawnW) => {
+    const seconds = surroundings.nowS() - atS;
+    atS += seconds;
+    const share = 1 - Math.exp(-seconds / lagS);
+    // The integral of the smoothed power over the step.
+    joules += drawnW * seconds + (watts - drawnW) * lagS * share;
+    watts += (drawnW - watts) * share;
+  });
+  return { ...meter, lagS, read: async () => ({ joules }) };
 }
 
 const covers = ({ interval }: ValueRecord, value: number): boolean =>
@@ -103,6 +126,48 @@ describe('measureEnergy against a machine of known power', () => {
       status: 'notRun',
       reason: expect.stringContaining('cannot be told from none'),
     });
+  });
+
+  it('states no ratio and no carbon of what may be none', async () => {
+    const loads = ['fp32', 'int4'].map((variant) => ({ variant, powerW: 0.001, runS: 0.1 }));
+    for (let seed = 1; seed <= 20; seed++) {
+      const simulated = simulateMachine(seed, { ...usual, loads });
+      const { records } = await measure(simulated, { rounds: 3, windowS: 0.5, carbonGPerKwh: 400, seed });
+      for (const record of records) {
+        if (record.status === 'notRun') continue;
+        expect(record.value).toBeGreaterThan(0);
+        if (record.metric === 'energy_ratio') expect(record.interval?.[0]).toBeGreaterThan(0);
+      }
+      const ofFp32 = records.filter(({ conditions }) => conditions.variant === 'fp32');
+      const certain = ofFp32.some(({ metric, status }) => metric === 'tokens_per_joule' && status !== 'notRun');
+      const ratio = records.find(({ metric }) => metric === 'energy_ratio');
+      if (!certain) expect(ratio?.status).toBe('notRun');
+    }
+  });
+
+  it('never has windows shorter than the meter wants', async () => {
+    const simulated = simulateMachine(1, usual);
+    await measure(simulated, { rounds: 2, windowS: 0.001 });
+    // Two rounds of two windows of half a second, beside 20 s of idling and warm-up.
+    expect(simulated.elapsedS()).toBeGreaterThan(22);
+  });
+
+  it('waits for a meter that trails behind, and finds the truth all the same', async () => {
+    const covered = { fp32: 0, int4: 0 };
+    for (let seed = 1; seed <= 20; seed++) {
+      const simulated = simulateMachine(seed, usual);
+      const meter = trail(await raplOf(simulated), simulated, 1);
+      const sizes = { rounds: 8, windowS: 10, warmupS: 1, idleS: 32 };
+      const result = await runProtocol(meter, simulated.workloads, simulated.surroundings, sizes);
+      const records = energyRecords(meter, result, { seed });
+      for (const variant of ['fp32', 'int4'] as const) {
+        const record = find(records, 'energy_j_per_token', variant);
+        expect(Math.abs(record.value / truth[variant] - 1)).toBeLessThan(0.02);
+        if (covers(record, truth[variant])) covered[variant] += 1;
+      }
+    }
+    expect(covered.fp32).toBeGreaterThanOrEqual(18);
+    expect(covered.int4).toBeGreaterThanOrEqual(18);
   });
 
   it('goes over to estimates if the meter vanishes, and says why', async () => {
@@ -203,7 +268,7 @@ describe('the protocol', () => {
     expect(leastWindowS({ status: 'estimated', tickS: 1e-6 })).toBe(0.25);
   });
 
-  it('gives workloads their windows in turns, the first place moving on', async () => {
+  it('gives workloads their windows in turns, there and back', async () => {
     const simulated = simulateMachine(1, usual);
     const order: unknown[] = [];
     const workloads = simulated.workloads.map((workload) => ({
@@ -216,7 +281,7 @@ describe('the protocol', () => {
     const meter = createEstimatedMeter(machine, simulated.surroundings.nowS);
     const sizes = { rounds: 3, windowS: 0.01, warmupS: 0.01, idleS: 1 };
     const { idle, workloads: measured } = await runProtocol(meter, workloads, simulated.surroundings, sizes);
-    expect(order).toEqual(['fp32', 'int4', 'fp32', 'int4', 'int4', 'fp32', 'fp32', 'int4']);
+    expect(order).toEqual(['fp32', 'int4', 'fp32', 'int4', 'int4', 'fp32', 'int4', 'fp32']);
     expect(idle).toEqual({ before: [], after: [] });
     expect(measured.map(({ windows }) => windows.length)).toEqual([3, 3]);
   });

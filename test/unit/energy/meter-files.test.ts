@@ -129,8 +129,17 @@ describe('RAPL through powercap', () => {
 
   it('does without a part that cannot be read', async () => {
     await writeTree();
-    const meter = meterOf(await findRapl(denying(/intel-rapl:0:2\/energy_uj/), nowS));
-    expect(meter.covers).toContain('package-0; this machine does not meter memory');
+    const meter = meterOf(await findRapl(denying(/intel-rapl:0:0\/energy_uj/), nowS));
+    expect(meter.covers).toBe('package-0 + dram-0');
+    expect((await meter.read()).byDomain).not.toHaveProperty('core-0');
+  });
+
+  it.each(['intel-rapl:0:2', 'intel-rapl:2'])('is not used while what counts is denied in part: %s', async (zone) => {
+    await writeTree();
+    await writeZone('intel-rapl:2', 'package-1', 0);
+    expect(await findRapl(denying(new RegExp(`${zone}/energy_uj`)), nowS)).toEqual({
+      reason: expect.stringContaining(`sudo chmod a+r /${powercap}/${zone}/energy_uj`),
+    });
   });
 
   it('explains missing rights with the path and the command', async () => {

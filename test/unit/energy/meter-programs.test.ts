@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -33,6 +33,12 @@ async function writeProgram(lines: readonly string[], { toErrors = false, ends =
   await writeFile(path, `#!/bin/sh\n${echoes}\n${ends ? 'exit 1' : 'exec sleep 60'}\n`);
   await chmod(path, 0o755);
   return path;
+}
+
+/** Whether a process runs; one that has ended but was not waited for does not. */
+async function isAlive(pid: number): Promise<boolean> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return stat !== '' && !/\) Z /.test(stat);
 }
 
 describe('perf', () => {
@@ -122,6 +128,32 @@ describe('nvidia-smi', () => {
     await meter.close();
   });
 
+  it('fails once the program has fallen silent, though it lives', async () => {
+    const program = await writeProgram(['0, 50.00', '0, 50.00']);
+    const meter = meterOf(await findNvidia({ program, nowS, timeoutS: 0.3 }));
+    await expect
+      .poll(() => meter.read().catch((error: Error) => error.message), { timeout: 5000 })
+      .toMatch(/no power any more: .* has written nothing for 0 s/);
+    await meter.close();
+  });
+
+  it('ends what the program has started itself', async () => {
+    const program = join(root, 'program');
+    const pidFile = join(root, 'pid');
+    await writeFile(program, `#!/bin/sh\nsleep 60 &\necho $! > ${pidFile}\nwait\n`);
+    await chmod(program, 0o755);
+    expect(await findNvidia({ program, nowS, timeoutS: 0.3 })).toMatchObject({ reason: expect.any(String) });
+    const pid = Number(await readFile(pidFile, 'utf8'));
+    await expect.poll(() => isAlive(pid)).toBe(false);
+  });
+
+  it('says what the program said before its end, also where it was no error', async () => {
+    const program = await writeProgram(['NVIDIA-SMI has failed because the driver is not loaded.'], { ends: true });
+    expect(await findNvidia({ program, nowS })).toMatchObject({
+      reason: expect.stringContaining('driver is not loaded'),
+    });
+  });
+
   it('says why it cannot be used', async () => {
     expect(await findNvidia({ program: join(root, 'none'), nowS })).toMatchObject({
       reason: expect.stringContaining('is not installed'),
@@ -130,13 +162,15 @@ describe('nvidia-smi', () => {
       reason: expect.stringContaining('does not tell its power'),
     });
     expect(await findNvidia({ program: await writeProgram([]), nowS, timeoutS: 0.1 })).toMatchObject({
-      reason: expect.stringContaining('no value within 0.1 s'),
+      reason: expect.stringMatching(/no value within 0.1 s|written nothing for 0 s/),
     });
   });
 
   it.each([
     ['0, 45.67', { index: '0', watts: 45.67 }],
     ['12, [Not Supported]', { index: '12' }],
+    ['0, Infinity', { index: '0' }],
+    ['0, 1e308', { index: '0' }],
     ['NVIDIA-SMI has failed', undefined],
   ])('reads the line %s', (line, expected) => {
     expect(parseNvidiaLine(line)).toEqual(expected);

@@ -16,6 +16,8 @@ export interface SimulatedMachine {
   /** Seconds that have passed. */
   elapsedS(): number;
   remove(): void;
+  /** Tells every step's power, in watts, after it. */
+  onAdvance(listener: (watts: number) => void): void;
 }
 
 export interface SimulationOptions {
@@ -44,6 +46,7 @@ export function simulateMachine(seed: number, options: SimulationOptions): Simul
   let seconds = 0;
   let joules = rangeUj / 1e6 - 500;
   let isThere = true;
+  const listeners: ((watts: number) => void)[] = [];
   const advance = (duration: number, loadW: number): void => {
     let left = duration;
     while (left > 1e-9) {
@@ -52,6 +55,7 @@ export function simulateMachine(seed: number, options: SimulationOptions): Simul
       const watts = idleW + (driftW * seconds) / 60 + 2 * Math.sqrt(stepS / step) * random.normal() + loadW;
       joules += watts * step;
       seconds += step;
+      for (const listen of listeners) listen(watts);
       left -= step;
     }
   };
@@ -88,6 +92,7 @@ export function simulateMachine(seed: number, options: SimulationOptions): Simul
       },
     })),
     elapsedS: () => seconds,
+    onAdvance: (listener) => listeners.push(listener),
     remove: () => {
       isThere = false;
     },
