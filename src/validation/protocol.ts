@@ -1,4 +1,3 @@
-import { defaultWindow } from '../evaluation/dataset-quality.ts';
 import type { Report } from '../report/report.ts';
 import type { PreparedVariant } from './compared-variants.ts';
 import { sampling } from './run-samples.ts';
@@ -12,16 +11,16 @@ interface ProtocolFacts {
 }
 
 const quickText =
-  '--quick: smaller samples, so that intervals are wider; fewer variants, fitted to less text, and no adaptation drill; fewer rounds of the benchmark, in ' +
-  'one runtime; few windows of energy; a short load of the server. What was left out is listed with the stages.';
+  '--quick: smaller samples, so that intervals are wider, in windows that do not overlap; fewer variants, fitted to less text; ' +
+  'the ONNX export only; fewer rounds of the benchmark, in one runtime; few windows of energy, of whole inferences; a short ' +
+  'load of the server; no adaptation drill. Stages that were left out are listed as such.';
 
 /** How the numbers of the main job were made, in words. */
 export function describeProtocol(
   { fullText, quick, seed, threads }: ProtocolFacts,
-  { sample }: ValidationSize,
+  { sample, window: { contextLength, stride } }: ValidationSize,
   variants: readonly PreparedVariant[],
 ): Report['protocol'] {
-  const { contextLength, stride } = defaultWindow;
   const scope = fullText
     ? 'Every document is scored.'
     : `Of each dataset a random sample is scored (seed ${seed}): at most ${sample.maxDocuments} documents, taken until ` +

@@ -1,6 +1,6 @@
 import { describeMachine } from '../energy/machine-file.ts';
 import { measureEnergy } from '../energy/measure-energy.ts';
-import { createModelWorkloads, workPhases } from '../energy/model-workloads.ts';
+import { createModelWorkloads } from '../energy/model-workloads.ts';
 import { projectEnergy } from '../energy/projection.ts';
 import { encodeInferenceModel } from '../models/inference-model.ts';
 import type { VariantName } from '../models/variants.ts';
@@ -35,12 +35,13 @@ async function checkEnergy(
     ...prepared.map((variant): [VariantName, Uint8Array] => [variant.name, variant.model]),
   ]);
   const { workloads, release } = await createModelWorkloads({
-    ...{ name, config, files, phases: workPhases },
+    ...{ name, config, files, phases: size.energy.phases },
     ...{ threads: [1], batches: [1] },
   });
   try {
     const { records, flags } = await measureEnergy(workloads, {
-      ...{ machine: await describeMachine(), seed, signal, ...size.energy },
+      ...{ machine: await describeMachine(), seed, signal },
+      ...{ rounds: size.energy.rounds, limitS: size.energy.limitS },
       onProgress: (done, total, what) => say(what, done / total),
     });
     const projections = [...files].flatMap(([variant, file]) =>

@@ -10,31 +10,35 @@ import type { Say, Stage, StageResult } from './stages.ts';
 /** A stage that compares exported files with the model; see {@link checkExports}. */
 export function exportsStage(context: StageContext, leftOutBy?: string): Stage {
   return {
-    ...{ id: 'exports', name: 'comparing exported files', expectedS: 20, leftOutBy },
+    ...{ id: 'exports', name: 'comparing exported files', expectedS: 7 * context.size.exports.length, leftOutBy },
     run: (say) => checkExports(context, say),
   };
 }
 
 /**
- * Exports a model to ONNX and TorchScript in a folder of its own, which is removed again, and compares each file in its own
+ * Exports a model in a folder of its own, which is removed again, and compares each file in its own
  * runtime with the float64 reference.
  *
  * @throws {@link IteraError} what {@link exportOnnx} and {@link exportTorch} throw.
  */
-async function checkExports({ folder, name, version, seed, signal }: StageContext, say: Say): Promise<StageResult> {
+async function checkExports(
+  { folder, name, version, seed, size, signal }: StageContext,
+  say: Say,
+): Promise<StageResult> {
   const stoppable = signal ? { signal } : {};
   const dir = await mkdtemp(join(tmpdir(), 'itera-exports-'));
   try {
     const verify = { text: await readVerificationText(folder, signal), seed };
     const common = { name, verify, ...stoppable };
-    say('ONNX');
-    const onnx = await exportOnnx(folder, join(dir, 'onnx'), { ...common, version });
-    say('TorchScript', 0.5);
-    const torch = await exportTorch(folder, 'torchscript', dir, { ...common, form: 'chunked' });
-    const made = [
-      { format: 'ONNX', ...onnx },
-      { format: 'TorchScript', ...torch },
-    ];
+    const make = {
+      ONNX: () => exportOnnx(folder, join(dir, 'onnx'), { ...common, version }),
+      TorchScript: () => exportTorch(folder, 'torchscript', dir, { ...common, form: 'chunked' }),
+    };
+    const made: (Awaited<ReturnType<(typeof make)['ONNX' | 'TorchScript']>> & { readonly format: string })[] = [];
+    for (const format of size.exports) {
+      say(format, made.length / size.exports.length);
+      made.push({ format, ...(await make[format]()) });
+    }
     return {
       records: made.flatMap(({ records }) => records),
       findings: made.flatMap(({ format, records, failures }) =>

@@ -3,7 +3,7 @@ import type { IteraError } from '../core/errors.ts';
 import { openDataset } from '../data/dataset-files.ts';
 import type { Split } from '../data/dataset-registry.ts';
 import { unmeasuredComparison } from '../evaluation/dataset-comparison.ts';
-import { defaultWindow, distinctDatasets, isUnavailable } from '../evaluation/dataset-quality.ts';
+import { distinctDatasets, isUnavailable } from '../evaluation/dataset-quality.ts';
 import type { VariantPreparation } from './compared-variants.ts';
 import type { DatasetScorer } from './dataset-scorer.ts';
 import type { StageContext } from './stage-context.ts';
@@ -66,7 +66,7 @@ export function qualityStage(
         return { records: unmeasuredComparison(dataset, { name, variants: names }, split, found.absence) };
       }
       const scored = await scorer.score(dataset, {
-        ...{ split, ...defaultWindow, seed },
+        ...{ split, ...size.window, seed },
         ...(dataDir && { dataDir }),
         ...(!fullText && { sample: size.sample }),
         ...(signal && { signal }),
