@@ -38,12 +38,16 @@ export type Metric = (typeof metrics)[number];
 /** Under what a number holds. Only what applies is given. */
 export interface Conditions {
   readonly model?: string;
+  /** Form of the weights. */
   readonly variant?: string;
   readonly dataset?: string;
+  /** Of a named dataset. */
   readonly split?: string;
   readonly runtime?: string;
   readonly threads?: number;
+  /** Rows computed at once. */
   readonly batch?: number;
+  /** Tokens of a row. */
   readonly sequenceLength?: number;
   readonly [name: string]: string | number | boolean | undefined;
 }
@@ -53,8 +57,11 @@ interface RecordBase {
   readonly id: string;
   /** What was measured, e.g. a model's name. */
   readonly subject: string;
+  /** docs/metrics.md says what each means. */
   readonly metric: Metric;
+  /** Of `value` and `interval`. */
   readonly unit: string;
+  /** How, in words. */
   readonly method: string;
   readonly conditions: Conditions;
 }

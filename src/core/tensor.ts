@@ -4,6 +4,7 @@ import { IteraError } from './errors.ts';
 /** A dense array in row-major order. `data.length` is the product of `shape`. */
 export interface Tensor<D extends DType = DType> {
   readonly dtype: D;
+  /** Sizes of the dimensions, outermost first; empty for a scalar. */
   readonly shape: readonly number[];
   readonly data: TypedArrayOf[D];
 }

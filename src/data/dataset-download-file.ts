@@ -44,9 +44,12 @@ export interface DownloadDatasetOptions extends Partial<HubAccess> {
 export interface DownloadedSplit {
   readonly dataset: string;
   readonly split: Split;
+  /** Of the text. */
   readonly path: string;
   readonly sizeBytes: number;
+  /** Of the text, hexadecimal. */
   readonly sha256: string;
+  /** Whether it was there already. */
   readonly status: 'present' | 'downloaded';
 }
 

@@ -34,6 +34,7 @@ export interface SamplingOptions {
 /** A token and ln of its probability under the model itself: before penalties, temperature and filters. */
 export interface TokenLogProb {
   readonly id: number;
+  /** In nats, at most 0. */
   readonly logProb: number;
 }
 

@@ -54,6 +54,7 @@ const recipeSchema = Type.Object(
         {
           /** Path of a model folder or name of a bundled model. */
           teacher: Type.String({ minLength: 1 }),
+          /** Softens both distributions; 1 leaves them as they are. */
           temperature: Type.Number({ minimum: 0.1, maximum: 100 }),
           /** Share of the teacher in the objective. */
           weight: share,
@@ -76,16 +77,25 @@ const recipeSchema = Type.Object(
     batchSize: Type.Integer({ minimum: 1, maximum: 1024 }),
     /** Rows that one thread computes at once; divides `batchSize`, and is all of it if absent. */
     microBatchSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 1024 })),
+    /** T: tokens of a row. */
     sequenceLength: Type.Integer({ minimum: 2, maximum: 8192 }),
     /** Random streams take 32 bits of it: larger seeds would repeat. */
     seed: Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 }),
+    /** Steps of the optimiser in all. */
     steps: Type.Integer({ minimum: 1, maximum: 1e9 }),
+    /** Steps over which the learning rate rises from 0. */
     warmupSteps: Type.Integer({ minimum: 0 }),
+    /** Share of the steps, at the end, over which the learning rate falls linearly. */
     decayShare: share,
+    /** Learning rate at the last step, as a share of the highest. */
     finalShare: share,
+    /** Highest learning rate of AdamW. */
     learningRate,
+    /** Decay of AdamW's first moment. */
     beta1: momentDecay,
+    /** Decay of AdamW's second moment. */
     beta2: momentDecay,
+    /** Added to the root of the second moment. */
     epsilon: positive,
     /** `muon`: the layers' matrices are updated by Muon, all else by AdamW as without it. Default: `adamw`. */
     optimizer: Type.Optional(Type.Enum(['adamw', 'muon'])),
@@ -93,14 +103,19 @@ const recipeSchema = Type.Object(
     muonLearningRate: Type.Optional(learningRate),
     /** Default: 0.95. */
     muonMomentum: Type.Optional(momentDecay),
+    /** Share of a matrix that a step takes away, times the learning rate. */
     weightDecay: Type.Number({ minimum: 0 }),
+    /** Gradients of a larger Euclidean norm are scaled down to it. */
     clipNorm: positive,
+    /** Weight of the experts' load-balancing loss in the total. */
     balanceWeight: Type.Number({ minimum: 0 }),
     /** Share of the channels that every residual branch loses in training; see `drawMasks`. Default: none. */
     dropout: Type.Optional(Type.Number({ minimum: 0, exclusiveMaximum: 1 })),
+    /** Steps between validations. */
     validateEvery: count,
     /** Validation documents of each dataset, drawn by the seed. */
     validationDocuments: count,
+    /** Steps between checkpoints. */
     checkpointEvery: count,
   },
   { additionalProperties: false },

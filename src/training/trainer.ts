@@ -8,13 +8,17 @@ import type { TeacherRows } from './teacher-rows.ts';
 export interface StepReport {
   /** Steps taken so far. */
   readonly step: number;
+  /** Steps that the recipe has. */
   readonly totalSteps: number;
   /** Mean cross-entropy of this step's batch, nats per token. */
   readonly loss: number;
+  /** Load balance of the experts, 1 when equal; absent without experts. */
   readonly balance?: number;
   /** Mean divergence from the teacher on this batch, nats per token; absent without one. */
   readonly divergence?: number;
+  /** Euclidean norm of the gradients before clipping. */
   readonly gradientNorm: number;
+  /** Of AdamW, at this step. */
   readonly learningRate: number;
   /** Over this step, everything included. */
   readonly tokensPerSecond: number;
@@ -22,7 +26,9 @@ export interface StepReport {
 
 /** A point of the validation curve. */
 export interface ValidationPoint {
+  /** Steps taken before. */
   readonly step: number;
+  /** Of the dataset. */
   readonly name: string;
   readonly bitsPerByte: number;
 }
