@@ -2,20 +2,27 @@ import type { CustomSeriesRenderItem } from 'echarts';
 import { IteraError } from '../core/errors.ts';
 import {
   type ChartOptions,
+  checkInterval,
   checkValue,
+  defaultWidth,
   describeAxis,
   estimateWidth,
   formatNumber,
+  isNarrow,
+  logarithmicSpan,
   type NumericAxis,
   numericAxis,
+  titleHeight,
 } from './axis.ts';
-import { seriesLook } from './palette.ts';
-import { fontFamily, renderSvg } from './svg.ts';
+import { errorBar, label, point } from './strokes.ts';
+import { type Mark, renderSvg } from './svg.ts';
 
 /** One named point. */
 export interface ScatterPoint {
-  /** Stands beside the point. */
+  /** Stands beside the point; of points of one name at one x, only once. */
   readonly name: string;
+  /** Points of one series share colour and shape; by default each point has its own. */
+  readonly series?: string;
   readonly x: number;
   readonly y: number;
   /** Ends of the error bar along y, in the unit of that axis. */
@@ -34,38 +41,71 @@ export interface ScatterChartOptions extends ChartOptions {
 
 const radius = 5;
 const labelHeight = 14;
+/** Points of several series at one x stand this far apart, so that none hides another; on a telephone less. */
+const seriesSteps = { wide: 9, narrow: 6 } as const;
+const legendHeight = 18;
 
 /**
  * Draws named points over two numeric axes, with error bars along y, e.g. quality against size. Names of points that lie
- * close together are moved upwards until all can be read.
+ * close together are moved upwards until all can be read. Several series are told apart by a legend.
  *
  * @returns SVG text with a transparent ground, in the colour of the surrounding text, with a name and a description.
+ *   Marks are the points in their order.
  * @throws {@link IteraError} `INVALID_ARGUMENT` without points, for an interval with its ends reversed, and for a number
  *   that is not finite or does not fit a logarithmic axis.
  */
 export function scatterChart(options: ScatterChartOptions): string {
-  const { points, xAxis, yAxis, width = 760, height = 380 } = options;
+  const { points, xAxis, yAxis, width = defaultWidth, height = 380 } = options;
   checkPoints(options);
+  const series = seriesOf(points);
   const nameWidth = Math.min(Math.max(...points.map(({ name }) => estimateWidth(name))), width / 3);
+  const left = isNarrow(options) ? 62 : 84;
+  const legend = placeLegend(series, width - left);
+  const legendTop = titleHeight(options);
+  const top = legendTop + (series.length === 0 ? 0 : legendHeight * legend.rows) + 12;
   return renderSvg(
     {
-      grid: { left: 84, right: nameWidth + 24, top: 40, bottom: 52 },
-      xAxis: { ...numericAxis(xAxis), nameGap: 32 },
-      yAxis: { ...numericAxis(yAxis), nameGap: 64, scale: true, boundaryGap: ['5%', '5%'] },
+      grid: { left, right: nameWidth + 24, top, bottom: 52 },
+      xAxis: {
+        ...numericAxis(xAxis, options),
+        nameGap: 32,
+        ...(xAxis.scale === 'log' && logarithmicSpan(points.map(({ x }) => x))),
+      },
+      yAxis: { ...numericAxis(yAxis), nameGap: left - 20, scale: true, boundaryGap: ['5%', '8%'] },
       series: [
         {
-          type: 'custom',
-          silent: true,
-          clip: false,
-          emphasis: { disabled: true },
+          ...{ type: 'custom', silent: true, clip: false, emphasis: { disabled: true } },
           encode: { x: 0, y: [1, 2, 3] },
           data: points.map(({ x, y, interval = [y, y] }) => [x, y, ...interval]),
-          renderItem: drawPoint(points),
+          renderItem: drawPoint(points, series, seriesSteps[isNarrow(options) ? 'narrow' : 'wide'], (index) => {
+            const place = legend.places[index] as { readonly x: number; readonly row: number };
+            return { x: left + place.x, y: legendTop + legendHeight * place.row + 4 };
+          }),
         },
       ],
     },
-    { ...options, width, height, description: options.description ?? describe(options) },
+    {
+      ...{ ...options, width, height: height + (top - legendTop - 12), marks: points.map(markOf) },
+      description: options.description ?? describe(options),
+    },
   );
+}
+
+const seriesOf = (points: readonly ScatterPoint[]): readonly string[] => [
+  ...new Set(points.flatMap(({ series }) => series ?? [])),
+];
+
+/** Names of series one after the other, in as many rows as they need. */
+function placeLegend(series: readonly string[], width: number) {
+  const places: { readonly x: number; readonly row: number }[] = [];
+  let [x, row] = [0, 0];
+  for (const name of series) {
+    const needed = estimateWidth(name) + 30;
+    if (x > 0 && x + needed > width) [x, row] = [0, row + 1];
+    places.push({ x, row });
+    x += needed;
+  }
+  return { places, rows: row + 1 };
 }
 
 function checkPoints({ points, xAxis, yAxis }: ScatterChartOptions): void {
@@ -74,15 +114,7 @@ function checkPoints({ points, xAxis, yAxis }: ScatterChartOptions): void {
   }
   for (const { name, x, y, interval } of points) {
     checkValue(x, xAxis, `x of "${name}"`);
-    checkValue(y, yAxis, `y of "${name}"`);
-    for (const end of interval ?? []) checkValue(end, yAxis, `the interval of "${name}"`);
-    if (interval && interval[0] > interval[1]) {
-      throw new IteraError(
-        'INVALID_ARGUMENT',
-        `Expected an interval [low, high] for "${name}", got [${interval.join(', ')}].`,
-        { interval },
-      );
-    }
+    checkInterval({ value: y, ...(interval && { interval }) }, yAxis, `"${name}"`);
   }
 }
 
@@ -93,39 +125,56 @@ interface Label {
   readonly middle: number;
 }
 
-function drawPoint(points: readonly ScatterPoint[]): CustomSeriesRenderItem {
+function drawPoint(
+  points: readonly ScatterPoint[],
+  series: readonly string[],
+  seriesStep: number,
+  legendPlace: (index: number) => { readonly x: number; readonly y: number },
+): CustomSeriesRenderItem {
   let labels: Label[] = [];
   return (params, api) => {
     if (params.dataIndex === 0) labels = [];
-    const { name, x, y, interval } = points[params.dataIndex] as ScatterPoint;
-    const { color, symbol } = seriesLook(params.dataIndex);
-    const [centerX = 0, centerY = 0] = api.coord([x, y]);
-    const label = placeLabel(centerX + radius + 4, centerY, estimateWidth(name), labels);
-    labels.push(label);
-    const line = (x1: number, y1: number, x2: number, y2: number) => ({
-      type: 'line' as const,
-      shape: { x1, y1, x2, y2 },
-      style: { stroke: 'currentColor', lineWidth: 1.5, fill: 'none' },
-    });
-    const ends = interval?.map((end) => api.coord([x, end])[1] as number) ?? [];
+    const own = points[params.dataIndex] as ScatterPoint;
+    const { x, y, interval } = own;
+    const look = own.series === undefined ? params.dataIndex : series.indexOf(own.series);
+    const shift = own.series === undefined ? 0 : (look - (series.length - 1) / 2) * seriesStep;
+    const heightOf = (value: number): number => api.coord([x, value])[1] as number;
+    const [plainX = 0, middle = 0] = api.coord([x, y]);
+    const centerX = plainX + shift;
+    const ends = interval?.map(heightOf) ?? [];
+    const isFirst = points.findIndex((one) => one.series === own.series) === params.dataIndex;
+    const legend = own.series === undefined || !isFirst ? undefined : legendPlace(look);
     return {
       type: 'group' as const,
       children: [
-        ...(ends.length === 2 ? [line(centerX, ends[0] as number, centerX, ends[1] as number)] : []),
-        ...ends.map((end) => line(centerX - 4, end, centerX + 4, end)),
-        pointShape(symbol, centerX, centerY, color),
-        {
-          type: 'text' as const,
-          x: label.left,
-          y: label.middle,
-          style: { text: name, fill: 'currentColor', fontFamily, fontSize: 12, verticalAlign: 'middle' as const },
-        },
+        ...(ends.length === 2 ? errorBar([centerX, ends[0] as number], [centerX, ends[1] as number]) : []),
+        point(look, centerX, middle, radius),
+        ...nameLabel(own, plainX, middle, heightOf),
+        ...(legend === undefined
+          ? []
+          : [point(look, legend.x + 6, legend.y, 4), label(own.series as string, legend.x + 15, legend.y)]),
       ],
-    };
+    } as ReturnType<CustomSeriesRenderItem>;
   };
+
+  /** Beside a point of its own; above all points of one name at one x. */
+  function nameLabel(own: ScatterPoint, x: number, middle: number, heightOf: (value: number) => number) {
+    const width = estimateWidth(own.name);
+    if (own.series === undefined) {
+      const place = placeLabel(x + radius + 4, middle, width, labels);
+      labels.push(place);
+      return [label(own.name, place.left, place.middle)];
+    }
+    const group = points.filter((one) => one.name === own.name && one.x === own.x);
+    if (group[0] !== own) return [];
+    const top = Math.min(...group.flatMap(({ y, interval = [y, y] }) => [y, ...interval].map(heightOf)));
+    const place = placeLabel(x - width / 2, top - 14, width, labels);
+    labels.push(place);
+    return [label(own.name, place.left, place.middle)];
+  }
 }
 
-/** The first free place to the right of a point, going up. */
+/** The first free place from a height upwards. */
 function placeLabel(left: number, center: number, width: number, taken: readonly Label[]): Label {
   const right = left + width;
   const free = (middle: number): boolean =>
@@ -137,41 +186,17 @@ function placeLabel(left: number, center: number, width: number, taken: readonly
   return { left, right, middle };
 }
 
-/** Shapes of equal size that tell points apart without their colours. */
-function pointShape(symbol: string, x: number, y: number, fill: string) {
-  const style = { fill };
-  const corners: Readonly<Record<string, readonly (readonly [number, number])[]>> = {
-    rect: [
-      [-1, -1],
-      [1, -1],
-      [1, 1],
-      [-1, 1],
-    ],
-    triangle: [
-      [0, -1.2],
-      [1.2, 1],
-      [-1.2, 1],
-    ],
-    diamond: [
-      [0, -1.3],
-      [1.3, 0],
-      [0, 1.3],
-      [-1.3, 0],
-    ],
-  };
-  const outline = corners[symbol];
-  if (!outline) return { type: 'circle' as const, shape: { cx: x, cy: y, r: radius }, style };
-  return {
-    type: 'polygon' as const,
-    shape: { points: outline.map(([across, down]) => [x + across * radius, y + down * radius]) },
-    style,
-  };
+function textOf({ name, series, x, y, interval, label: given }: ScatterPoint): string {
+  const bar = interval === undefined ? '' : ` [${interval.map(formatNumber).join(', ')}]`;
+  const whole = series === undefined ? name : `${name}, ${series}`;
+  return `${whole}: ${given ?? `${formatNumber(y)}${bar}`} at ${formatNumber(x)}`;
 }
 
+const markOf = (own: ScatterPoint): Mark => ({
+  text: textOf(own),
+  ...(own.series !== undefined && { series: own.series }),
+});
+
 function describe({ points, xAxis, yAxis }: ScatterChartOptions): string {
-  const places = points.map(({ name, x, y, interval, label }) => {
-    const bar = interval === undefined ? '' : ` [${interval.map(formatNumber).join(', ')}]`;
-    return `${name}: ${label ?? `${formatNumber(y)}${bar}`} at ${formatNumber(x)}`;
-  });
-  return `Points of ${describeAxis(yAxis)} against ${describeAxis(xAxis)}. ${places.join('; ')}.`;
+  return `Points of ${describeAxis(yAxis)} against ${describeAxis(xAxis)}. ${points.map(textOf).join('; ')}.`;
 }

@@ -31,17 +31,41 @@ function columnHtml({ title, kind, better }: Column): Html {
   return html`<th scope="col" class="${kind}">${title}${note}</th>`;
 }
 
-function cellHtml({ text, record, span }: Cell, column: Column | undefined, anchors: Anchors): Html {
+function cellHtml({ text, record, span, mark }: Cell, column: Column | undefined, anchors: Anchors): Html {
   if (column?.kind === 'label') return html`<th scope="row">${text}</th>`;
-  if (record === undefined) return html`<td class="number">${text}</td>`;
+  const kind = column?.kind ?? 'number';
+  if (mark !== undefined) return html`<td class="${kind}"><span class="mark ${mark}">${text}</span></td>`;
+  if (record === undefined) return html`<td class="${kind}" colspan="${span ?? 1}">${text}</td>`;
   const link = html`<a href="#${anchors.get(record.id)}" title="${record.id}">${text}</a>`;
   if (record.status === 'notRun') return html`<td class="not-run" colspan="${span ?? 1}">${link}</td>`;
-  return html`<td class="number"><data value="${record.value}">${link}</data></td>`;
+  return html`<td class="${kind}"><data value="${record.value}">${link}</data></td>`;
 }
 
-/** A chart in a figure; the chart names and describes itself. */
-export function chartHtml({ svg }: ReportChart): Html {
-  return html`<figure>${trustedMarkup(svg)}</figure>\n`;
+/**
+ * A chart in a figure, once for wide pages and paper and once for telephones; the chart names and describes itself. Each
+ * mark with a record is a link to it, so that it can be reached by keyboard and named by screen readers.
+ */
+export function chartHtml({ svg, narrow, records }: ReportChart, anchors: Anchors): Html {
+  const parts = [
+    ['wide', svg],
+    ['narrow', narrow],
+  ] as const;
+  return html`<figure class="chart">${parts.map(
+    ([size, drawn]) => html`<div class="${size}">${trustedMarkup(linkMarks(drawn, records, anchors))}</div>`,
+  )}</figure>\n`;
+}
+
+function linkMarks(svg: string, records: ReportChart['records'], anchors: Anchors): string {
+  const linked = svg.replace(
+    /<g data-mark="(\d+)"([^>]*)><title>([^<]*)<\/title>(.*?)<\/g>/gs,
+    (whole, index: string, attributes: string, text: string, shapes: string) => {
+      const anchor = anchors.get(records[Number(index)]?.id ?? '');
+      if (anchor === undefined) return whole;
+      return `<a href="#${anchor}" data-mark="${index}"${attributes} aria-label="${text}"><title>${text}</title>${shapes}</a>`;
+    },
+  );
+  // An image has no parts for screen readers; a group has, and is entered.
+  return linked.includes('<a ') ? linked.replace(' role="img"', ' role="group"') : linked;
 }
 
 /** Pairs of a name and a value. */

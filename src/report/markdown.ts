@@ -1,36 +1,45 @@
 import type { MeasurementRecord } from '../core/measurement.ts';
+import { methodsTable, stagesTable } from './protocol-tables.ts';
 import { modelFacts, provenanceFacts, sampleOrigin } from './provenance.ts';
 import type { Report, Sample } from './report.ts';
 import { reportSections } from './sections.ts';
-import { type Summary, summarize } from './summary.ts';
+import { type Omission, type Summary, stagesOf, summarize } from './summary.ts';
 import type { Table } from './table.ts';
 
 /**
- * The report as GitHub-flavoured Markdown; its charts are the files `charts/*.svg` beside it. Values carry the number
- * of their record in the list at the end, raised. Equal reports give equal text.
+ * The report as GitHub-flavoured Markdown; its charts are files in `charts/` beside it. Values carry the number of their
+ * record in the list at the end, raised. Equal reports give equal text.
  *
+ * @param imageType - Which files it shows. PNG has a white ground of its own, and so can be read in a dark page too, where an
+ *   SVG would follow the setting of the system and not that of the page.
  * @remarks Text of the report is escaped, so that it cannot add markup or HTML.
  */
-export function renderMarkdown(report: Report): string {
+export function renderMarkdown(report: Report, imageType: 'png' | 'svg' = 'png'): string {
   const numbers = new Map(report.records.map(({ id }, index) => [id, index + 1]));
   const facts = modelFacts(report);
   const hashes = Object.entries(report.provenance.hashes);
+  const { findings = [], failures = [], stages = [] } = report;
+  const summary = summarize(report);
   const blocks = [
     `# ${escapeMarkdown(report.title)}`,
-    ...summaryBlocks(summarize(report)),
-    ...reportSections(report).flatMap(({ title, text, table, charts }) => [
+    ...summaryBlocks(summary),
+    ...reportSections(report).flatMap(({ title, text, tables, charts }) => [
       `## ${title}`,
       text,
-      ...(table === undefined ? [] : tableBlocks(table, numbers)),
-      ...charts.map((chart) => `![${escapeMarkdown(chart.title)}](charts/${chart.name}.svg)`),
+      ...tables.flatMap((table) => tableBlocks(table, numbers)),
+      ...charts.map((chart) => `![${escapeMarkdown(chart.title)}](charts/${chart.name}.${imageType})`),
     ]),
+    ...(findings.length + failures.length === 0 ? [] : ['## Findings', 'What each part of the job says of itself.']),
+    ...(failures.length === 0 ? [] : ['### What should hold and does not', list(failures.map(escapeMarkdown))]),
+    ...(findings.length === 0 ? [] : [list(findings.map(escapeMarkdown))]),
+    ...notRunBlocks(report, summary),
     ...sampleBlocks(report.samples),
+    '## Protocol',
     ...(report.protocol.length === 0
       ? []
-      : [
-          '## Protocol',
-          list(report.protocol.map(({ name, text }) => `**${escapeMarkdown(name)}**: ${escapeMarkdown(text)}`)),
-        ]),
+      : [list(report.protocol.map(({ name, text }) => `**${escapeMarkdown(name)}**: ${escapeMarkdown(text)}`))]),
+    ...(report.records.length === 0 ? [] : tableBlocks(methodsTable(report.records), numbers)),
+    ...(stages.length === 0 ? [] : tableBlocks(stagesTable(report), numbers)),
     '## Provenance',
     ...(facts.length === 0 ? [] : [factRows('Model', facts)]),
     factRows('Provenance', provenanceFacts(report)),
@@ -42,22 +51,48 @@ export function renderMarkdown(report: Report): string {
   return `${blocks.join('\n\n')}\n`;
 }
 
-function summaryBlocks({ tested, holds, notRun }: Summary): string[] {
-  const omissions = notRun.map(({ what, reason, provide }) =>
-    [`**${escapeMarkdown(what)}**: ${escapeMarkdown(reason)}`, ...(provide === undefined ? [] : [provide])].join(' '),
-  );
+function summaryBlocks({ outcome, tested, holds, doesNotHold, notRun }: Summary): string[] {
+  const orElse = (sentences: readonly string[], none: string): string =>
+    sentences.length === 0 ? none : list(sentences.map(escapeMarkdown));
   return [
     '## Summary',
+    `**${escapeMarkdown(outcome)}**`,
     '### What was tested',
     list(tested.map(escapeMarkdown)),
     '### What holds',
-    list(holds.map(escapeMarkdown)),
-    '### What was not run, and why',
-    omissions.length === 0 ? 'Everything planned was run.' : list(omissions),
+    orElse(holds, 'Nothing that could be judged.'),
+    '### What does not hold',
+    orElse(doesNotHold, 'Nothing that was tested.'),
+    '### What was not run',
+    orElse(
+      notRun.map(({ what }) => what),
+      'Everything planned was run.',
+    ),
   ];
 }
 
-function tableBlocks({ columns, rows, note }: Table, numbers: ReadonlyMap<string, number>): string[] {
+function notRunBlocks(report: Report, { notRun }: Summary): string[] {
+  const failed = stagesOf(report, 'failed');
+  const told = (omissions: readonly Omission[], none: string): string =>
+    omissions.length === 0
+      ? none
+      : list(
+          omissions.map(({ what, reason, provide }) =>
+            [
+              `**${escapeMarkdown(what)}**: ${escapeMarkdown(reason)}`,
+              ...(provide === undefined ? [] : [provide]),
+            ].join(' '),
+          ),
+        );
+  const title = '## What failed and what was not run';
+  if (failed.length + notRun.length === 0) return [title, 'Nothing failed, and everything planned was run.'];
+  return [
+    ...[title, '### What failed', told(failed, 'Nothing.')],
+    ...['### What was not run, and why', told(notRun, 'Everything planned was run.')],
+  ];
+}
+
+function tableBlocks({ caption, columns, rows, note }: Table, numbers: ReadonlyMap<string, number>): string[] {
   const lines = rows.map((row) =>
     row.flatMap(({ text, record, span = 1 }) => [
       record === undefined ? escapeMarkdown(text) : `${escapeMarkdown(text)} <sup>${numbers.get(record.id)}</sup>`,
@@ -69,7 +104,7 @@ function tableBlocks({ columns, rows, note }: Table, numbers: ReadonlyMap<string
     columns.map(({ kind }) => (kind === 'number' ? '---:' : '---')),
     lines,
   );
-  return note === undefined ? [table] : [table, escapeMarkdown(note)];
+  return [`**${escapeMarkdown(caption)}**`, table, ...(note === undefined ? [] : [escapeMarkdown(note)])];
 }
 
 function sampleBlocks(samples: readonly Sample[]): string[] {

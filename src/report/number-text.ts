@@ -50,13 +50,17 @@ export function shownUnit(metric: Metric, unit: string): string | undefined {
 
 /**
  * A value and its interval, e.g. `0.971 [0.960, 0.983]`, to as many decimals as leave two digits of the interval's
- * half width; without an interval, whole numbers as they are and others to four significant digits.
+ * half width, or as powers of ten below 0.00001; without an interval, whole numbers as they are and others to four
+ * significant digits.
  */
 export function formatValue({ value, interval }: Pick<ValueRecord, 'value' | 'interval'>): string {
   const halfWidth = interval === undefined ? 0 : (interval[1] - interval[0]) / 2;
   if (interval === undefined || halfWidth === 0) {
     const text = formatAlone(value);
     return interval === undefined ? text : `${text} [${interval.map(formatAlone).join(', ')}]`;
+  }
+  if (Math.max(...[value, ...(interval as [number, number])].map(Math.abs)) < 1e-5) {
+    return `${formatSmall(value)} [${(interval as [number, number]).map(formatSmall).join(', ')}]`;
   }
   const decimals = Math.min(Math.max(1 - Math.floor(Math.log10(halfWidth)), 0), 12);
   return `${formatFixed(value, decimals)} [${interval.map((end) => formatFixed(end, decimals)).join(', ')}]`;
@@ -75,6 +79,9 @@ function formatAlone(value: number): string {
   if (size >= 1e15 || size < 1e-6) return Number(digits).toExponential();
   return formatFixed(Number(digits), Math.max(3 - Math.floor(Math.log10(size)), 0));
 }
+
+/** Where decimals would be mostly zeros. */
+const formatSmall = (value: number): string => (value === 0 ? '0' : Number(value.toPrecision(3)).toExponential());
 
 function formatFixed(value: number, decimals: number): string {
   const text = value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });

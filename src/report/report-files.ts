@@ -7,12 +7,14 @@ import { readWholeFile } from '../data/whole-file.ts';
 import { renderHtml } from './html.ts';
 import { renderMarkdown } from './markdown.ts';
 import type { Report } from './report.ts';
+import type { ReportChart } from './report-charts.ts';
 import { checkReport, parseRecordSet, parseReport } from './report-schema.ts';
-import { reportSections } from './sections.ts';
+import { reportCharts } from './sections.ts';
 
 /**
- * Writes `index.html`, `report.md`, `charts/*.svg` and, last, `report.json` into a folder, which is made if needed.
- * Each file appears whole or not at all; files of an earlier report under the same names are replaced.
+ * Writes `index.html`, `report.md`, `charts/*.svg`, `charts/*.png` and, last, `report.json` into a folder, which is made if
+ * needed. Each file appears whole or not at all; files of an earlier report under the same names are replaced. Where a chart
+ * cannot be drawn as PNG, no PNG is written and `report.md` shows the SVG files instead.
  *
  * @returns The paths of the files written.
  * @throws {@link IteraError} `RECORD_INVALID` if the report does not follow its schema, before anything is written;
@@ -20,10 +22,12 @@ import { reportSections } from './sections.ts';
  */
 export async function writeReport(report: Report, outDir: string): Promise<string[]> {
   checkReport(report);
-  const charts = reportSections(report).flatMap((section) => section.charts);
-  const files: readonly (readonly [string, string])[] = [
+  const charts = reportCharts(report);
+  const images = await drawImages(charts);
+  const files: readonly (readonly [string, string | Uint8Array])[] = [
     ...charts.map(({ name, svg }) => [join('charts', `${name}.svg`), `${svg}\n`] as const),
-    ['report.md', renderMarkdown(report)],
+    ...images,
+    ['report.md', renderMarkdown(report, images.length === charts.length ? 'png' : 'svg')],
     ['index.html', renderHtml(report)],
     ['report.json', `${JSON.stringify(report, null, 2)}\n`],
   ];
@@ -35,6 +39,18 @@ export async function writeReport(report: Report, outDir: string): Promise<strin
     written.push(path);
   }
   return written;
+}
+
+/** All charts as images, or none: images are the least of a report and must not cost it the rest. */
+async function drawImages(charts: readonly ReportChart[]): Promise<(readonly [string, Uint8Array])[]> {
+  try {
+    const { drawPng } = await import('./chart-image-file.ts');
+    const images: (readonly [string, Uint8Array])[] = [];
+    for (const { name, svg } of charts) images.push([join('charts', `${name}.png`), await drawPng(svg)]);
+    return images;
+  } catch {
+    return [];
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
-import type { MeasurementRecord, Metric } from '../core/measurement.ts';
+import type { MeasurementRecord, Metric, ValueRecord } from '../core/measurement.ts';
 import { formatRecord } from './number-text.ts';
+import { axisOf, groupRecords, type ReportChart, rowBars } from './report-charts.ts';
 import type { Cell, Table } from './table.ts';
 
 /**
@@ -38,4 +39,37 @@ export function serverTable(records: readonly MeasurementRecord[]): Table {
     ]),
     note: `What was asked: ${[...new Set(records.map(({ method }) => method))].join('; ')}.`,
   };
+}
+
+/** Latency and throughput by the number of clients. */
+export function serverCharts(records: readonly MeasurementRecord[]): readonly ReportChart[] {
+  const values = records.filter((record): record is ValueRecord => record.status !== 'notRun');
+  const clients = ({ conditions }: ValueRecord): string =>
+    `${conditions['concurrency']} client${conditions['concurrency'] === 1 ? '' : 's'}`;
+  const latencies = values.filter(
+    ({ metric, conditions }) => metric === 'latency_ms' && conditions['statistic'] !== undefined,
+  );
+  const rates = values.filter(({ metric }) => metric === 'tokens_per_second');
+  return [
+    ...(latencies.length === 0
+      ? []
+      : [
+          rowBars(
+            'server-latency',
+            'Time of a request (lower is better)',
+            axisOf('latency_ms', latencies),
+            groupRecords(latencies, clients, ({ conditions }) => String(conditions['statistic'])),
+          ),
+        ]),
+    ...(rates.length === 0
+      ? []
+      : [
+          rowBars(
+            'server-throughput',
+            'Tokens a second by all clients together (higher is better)',
+            axisOf('tokens_per_second', rates),
+            groupRecords(rates, clients),
+          ),
+        ]),
+  ];
 }

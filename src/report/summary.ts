@@ -1,7 +1,9 @@
 import type { MeasurementRecord, NotRunRecord, ValueRecord } from '../core/measurement.ts';
+import { asSentence, joined } from './labels.ts';
 import { formatValue, metricTexts } from './number-text.ts';
+import { type Objective, reportObjectives } from './objectives.ts';
 import { sortRecords } from './record-kinds.ts';
-import type { Report } from './report.ts';
+import type { Report, ReportStage } from './report.ts';
 import { labelsOf } from './table.ts';
 
 /** Measurements that could not be made, for one reason. */
@@ -15,8 +17,11 @@ export interface Omission {
 
 /** The report in plain sentences. */
 export interface Summary {
+  /** How many objectives there are, and what came of them. */
+  readonly outcome: string;
   readonly tested: readonly string[];
   readonly holds: readonly string[];
+  readonly doesNotHold: readonly string[];
   readonly notRun: readonly Omission[];
 }
 
@@ -24,22 +29,54 @@ const provideDataset =
   'Put the files of this dataset into a folder and name the folder with --data-dir or ITERA_DATA_DIR, or let this ' +
   'machine reach the network once.';
 
-/** Says what was tested, what holds, and what was not run, from nothing but the report's own data. */
+/** Says what was tested, what holds, what does not, and what was not run, from nothing but the report's own data. */
 export function summarize(report: Report): Summary {
   const values = report.records.filter((record): record is ValueRecord => record.status !== 'notRun');
-  const ofModel = sortRecords(values).model as readonly ValueRecord[];
+  const objectives = reportObjectives(report);
+  const of = (verdict: Objective['verdict']) => objectives.filter((objective) => objective.verdict === verdict);
   const holds = [
-    ...(report.failures ?? []).map((failure) => `FAILED: ${failure}`),
-    ...(report.findings ?? []),
-    ...qualitySentences(ofModel),
-    ...compressionSentences(ofModel),
+    ...areaSentences(of('holds')),
+    // With bounds the variants are judged, and stand among the objectives.
+    ...(report.bounds ? [] : compressionSentences(sortRecords(values).model as readonly ValueRecord[])),
   ];
+  const counts = (['holds', 'doesNotHold', 'notRun'] as const).map((verdict) => of(verdict).length);
   return {
+    outcome:
+      objectives.length === 0
+        ? 'Nothing can be said yet: nothing was measured that an objective asks for.'
+        : counts[0] === objectives.length
+          ? `All ${objectives.length} objectives hold.`
+          : `Of ${objectives.length} objectives ${counts[0]} hold, ${counts[1]} do not, and ${counts[2]} were not run or could not be judged.`,
     tested: testedSentences(report, values),
-    holds:
-      holds.length === 0 ? ['Nothing can be said yet: the report has no findings and no quality was measured.'] : holds,
-    notRun: omissions(report.records),
+    holds,
+    doesNotHold: [
+      ...of('doesNotHold').map(sentenceOf),
+      ...(report.failures ?? []),
+      ...stagesOf(report, 'failed').map(({ what, reason }) => `${what} failed: ${reason}`),
+    ],
+    notRun: [...stagesOf(report, 'notRun'), ...omissions(report)],
   };
+}
+
+/** What holds, in a sentence for each area. */
+function areaSentences(objectives: readonly Objective[]): string[] {
+  const areas = distinct(objectives.map(({ area }) => area));
+  return areas.map((area) => {
+    const shorts = objectives.flatMap((objective) => (objective.area === area ? (objective.short ?? []) : []));
+    return asSentence(shorts.length === 0 ? area : `${area}: ${shorts.join('; ')}`);
+  });
+}
+
+const sentenceOf = ({ name, result, target }: Objective): string => `${name}: ${result} (target: ${target}).`;
+
+/** What failed or was not run as a whole. */
+export function stagesOf({ stages = [] }: Pick<Report, 'stages'>, status: ReportStage['status']): Omission[] {
+  return stages
+    .filter((stage) => stage.status === status)
+    .map(({ name, reason = 'no reason was given' }) => ({
+      what: name.charAt(0).toUpperCase() + name.slice(1),
+      reason: asSentence(reason),
+    }));
 }
 
 function testedSentences({ model, records }: Report, values: readonly ValueRecord[]): string[] {
@@ -64,22 +101,6 @@ function testedSentences({ model, records }: Report, values: readonly ValueRecor
   ];
 }
 
-/** Bits per byte of the uncompressed models, or of all where no record is of such a one. */
-function qualitySentences(values: readonly ValueRecord[]): string[] {
-  const all = values.filter(({ metric }) => metric === 'bits_per_byte');
-  const uncompressed = all.filter(({ conditions: { variant } }) => variant === undefined || variant === 'fp32');
-  return (uncompressed.length > 0 ? uncompressed : all).map((record) => {
-    const { confidence, conditions, interval, n } = record;
-    const place = joined([conditions.dataset, conditions.split], ', ');
-    const model = joined([labelsOf(record).get('model'), conditions.variant], ', ');
-    const certainty =
-      interval === undefined || confidence === undefined
-        ? ''
-        : `${formatValue({ value: confidence * 100 })}% interval; `;
-    return `${place === '' ? '' : `On ${place}: `}${model} needs ${formatValue(record)} bits for each byte of text (${certainty}n = ${n}).`;
-  });
-}
-
 /** For each model and variant, where it departs most from FP32. */
 function compressionSentences(values: readonly ValueRecord[]): string[] {
   const worst = new Map<string, ValueRecord>();
@@ -96,8 +117,12 @@ function compressionSentences(values: readonly ValueRecord[]): string[] {
   });
 }
 
-function omissions(records: readonly MeasurementRecord[]): Omission[] {
-  const missing = records.filter((record): record is NotRunRecord => record.status === 'notRun');
+/** Records that were not made, grouped by reason; what a stage as a whole says of itself is not repeated. */
+function omissions({ records, stages = [] }: Report): Omission[] {
+  const told = new Set(stages.flatMap(({ status, reason }) => (status === 'done' ? [] : (reason ?? []))));
+  const missing = records.filter(
+    (record): record is NotRunRecord => record.status === 'notRun' && !told.has(record.reason),
+  );
   const available = new Set(
     records.flatMap((record) => (record.status === 'notRun' ? [] : [record.conditions.dataset])),
   );
@@ -118,14 +143,6 @@ function omissions(records: readonly MeasurementRecord[]): Omission[] {
   });
 }
 
-function joined(parts: readonly (string | undefined)[], separator: string): string {
-  return parts.filter((part) => part !== undefined && part !== '').join(separator);
-}
-
 function distinct(texts: readonly string[]): string[] {
   return [...new Set(texts)].filter((text) => text !== '');
-}
-
-function asSentence(text: string): string {
-  return /[.!?]$/.test(text) ? text : `${text}.`;
 }

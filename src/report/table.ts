@@ -8,13 +8,16 @@ export interface Cell {
   readonly record?: MeasurementRecord;
   /** How many columns the cell covers, if more than one. */
   readonly span?: number;
+  /** What a verdict comes to, to be set apart by colour too. */
+  readonly mark?: 'holds' | 'doesNotHold' | 'notRun';
 }
 
 export interface Column {
   readonly title: string;
   /** Which direction is an improvement, if either is. */
   readonly better?: 'lower' | 'higher';
-  readonly kind: 'label' | 'number';
+  /** `text` is not a label of the row, but words or a number among words. */
+  readonly kind: 'label' | 'number' | 'text';
 }
 
 /** A table for any output; the label columns come first, and the cells of a row cover all columns. */

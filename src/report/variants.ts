@@ -1,8 +1,9 @@
+import type { NumericAxis } from '../chart/axis.ts';
 import { type ScatterPoint, scatterChart } from '../chart/scatter-chart.ts';
 import type { MeasurementRecord, Metric, ValueRecord } from '../core/measurement.ts';
 import type { GateVerdict } from '../evaluation/gate.ts';
 import { formatRecord, formatValue, metricTexts } from './number-text.ts';
-import type { ReportChart } from './report-charts.ts';
+import { drawChart, type ReportChart } from './report-charts.ts';
 import type { Cell, Column, Table } from './table.ts';
 
 /** The variant that all others are compared with. */
@@ -69,40 +70,83 @@ export function variantTable(records: readonly MeasurementRecord[], verdicts: re
 }
 
 /**
- * Quality against size on disk, a chart for each model and text, with a point for each variant that has both.
+ * What compression costs, each text in a colour of its own: the rise of perplexity against the size on disk, and the
+ * divergence from FP32 against the bits that a parameter takes, for which the number of parameters must be known.
  *
- * @param metric - `perplexity_ratio`, in which FP32 stands at 1, or `bits_per_byte`.
- * @returns Charts of at least two points; texts with fewer are left out.
+ * @returns Charts of at least two points for each model.
  */
-export function variantCharts(
-  records: readonly MeasurementRecord[],
-  metric: 'perplexity_ratio' | 'bits_per_byte' = 'perplexity_ratio',
-): ReportChart[] {
+export function variantCharts(records: readonly MeasurementRecord[]): ReportChart[] {
   const groups = variantGroups(records);
-  const several = new Set(groups.map(({ subject }) => subject)).size > 1;
-  return groups.flatMap((group, index) => {
-    const points = group.variants.flatMap((variant) => {
+  return [...new Set(groups.map(({ subject }) => subject))].flatMap((subject, index, subjects) => {
+    const own = groups.filter((group) => group.subject === subject);
+    const parameters = records.find((record) => record.metric === 'parameters' && record.subject === subject);
+    const [suffix, about] = subjects.length === 1 ? ['', ''] : [`-${index + 1}`, `${subject}: `];
+    const bits = parameters !== undefined && isValue(parameters) ? 8 / parameters.value : undefined;
+    return [
+      drawVariants(records, own, {
+        ...{ name: `quality-size${suffix}`, metric: 'perplexity_ratio', perByte: 1 / 1000 },
+        title: `${about}perplexity relative to FP32 against size (lower and further left is better)`,
+        xAxis: { name: 'size on disk', unit: 'kB', scale: 'log' },
+      }),
+      ...(bits === undefined
+        ? []
+        : [
+            drawVariants(records, own, {
+              ...{ name: `quality-bits${suffix}`, metric: 'kl_divergence_nats', perByte: bits },
+              title: `${about}divergence from FP32 against bits for each parameter (lower and further left is better)`,
+              xAxis: { name: 'bits for each parameter', scale: 'log' },
+            }),
+          ]),
+    ].filter((chart) => chart !== undefined);
+  });
+}
+
+interface VariantChartPlan {
+  readonly name: string;
+  readonly title: string;
+  readonly metric: 'perplexity_ratio' | 'kl_divergence_nats';
+  readonly xAxis: NumericAxis;
+  /** Units of the horizontal axis for a byte on disk. */
+  readonly perByte: number;
+}
+
+function drawVariants(
+  records: readonly MeasurementRecord[],
+  groups: readonly VariantGroup[],
+  { name, title, metric, xAxis, perByte }: VariantChartPlan,
+): ReportChart | undefined {
+  const drawn = groups.flatMap((group) =>
+    group.variants.flatMap((variant) => {
       const size = findRecord(records, 'size_bytes', variant, { subject: group.subject });
       const quality = findRecord(records, metric, variant, group);
-      const isReference = metric === 'perplexity_ratio' && variant === baseline;
+      // FP32 is what the others are relative to; a divergence of 0 has no place on a logarithmic axis.
+      const isReference = metric === 'perplexity_ratio' && variant === baseline && !isValue(quality);
       if (!isValue(size) || !(isReference || isValue(quality))) return [];
       const { value: y, interval } = isValue(quality) ? quality : { value: 1 };
       const bar = interval && { interval };
-      return [{ name: variant, x: size.value / 1000, y, ...bar, label: formatValue({ value: y, ...bar }) }];
-    });
-    if (points.length < 2) return [];
-    const about = [...(several ? [group.subject] : []), textName(group)].join(', ');
-    const name = `size-${metric.replaceAll('_', '-')}-${index + 1}`;
-    const title = `${metricTexts[metric].label} against size: ${about} (lower and further left is better)`;
-    const chart = scatterChart({
-      id: name,
-      title,
-      xAxis: { name: 'size on disk', unit: 'kB' },
-      yAxis: { name: metricTexts[metric].label, scale: spansDecade(points) ? 'log' : 'linear' },
-      points,
-    });
-    return [{ name, title, svg: chart }];
-  });
+      const at = { name: variant, series: textName(group), x: size.value * perByte, y };
+      return [
+        {
+          record: isValue(quality) ? quality : size,
+          point: { ...at, ...bar, label: formatValue({ value: y, ...bar }) },
+        },
+      ];
+    }),
+  );
+  const points = drawn.map(({ point }) => point);
+  if (points.length < 2) return undefined;
+  const yAxis = {
+    name: metric === 'perplexity_ratio' ? metricTexts[metric].label : 'KL divergence',
+    ...(metric === 'kl_divergence_nats' && { unit: 'nats/token' }),
+    scale: spansDecade(points) ? ('log' as const) : ('linear' as const),
+  };
+  const heading = title.charAt(0).toUpperCase() + title.slice(1);
+  return drawChart(
+    name,
+    heading,
+    (head) => scatterChart({ ...head, xAxis, yAxis, points }),
+    drawn.map(({ record }) => record),
+  );
 }
 
 /** Models and texts on which a variant was compared or its quality was measured, and the variants, in their order. */

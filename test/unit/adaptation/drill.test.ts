@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { runDrill } from '../../../src/adaptation/drill.ts';
 import { readModelFolder } from '../../../src/models/model-folder-file.ts';
-import { adaptationChart, adaptationTable } from '../../../src/report/adaptation-table.ts';
+import { adaptationCharts, adaptationTable } from '../../../src/report/adaptation-table.ts';
 
 const small = { variants: [], baseTexts: ['stories'], baseBytes: 10_000, seed: 1, threads: 2, version: '0' };
 
@@ -29,10 +29,10 @@ describe('runDrill', () => {
     const table = adaptationTable(drill.records);
     expect(table.rows).toHaveLength(drill.records.length);
     expect(table.rows.map(([, number]) => number?.text)).toContain('Loss on wanted text, after by before');
-    expect(adaptationChart(drill.records)).toContain('phrase: wanted text');
+    expect(adaptationCharts(drill.records)[0]?.svg).toContain('phrase: loss on wanted text');
   }, 90_000);
 
   it('draws nothing without an adaptation', () => {
-    expect(adaptationChart([])).toBeUndefined();
+    expect(adaptationCharts([])).toEqual([]);
   });
 });

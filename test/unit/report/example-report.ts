@@ -67,7 +67,7 @@ const records: MeasurementRecord[] = [
   missing('energy_j_per_token', 'J/token', 'no meter for energy was found', { variant: 'int4' }),
 ];
 
-/** A report with something in every part of it. */
+/** A report of a model without a gate, of which not all could be measured. */
 export const exampleReport: Report = {
   schemaVersion: 1,
   kind: 'validation',
@@ -118,4 +118,108 @@ export const exampleReport: Report = {
   ],
   protocol: [{ name: 'Context', text: 'Every token is scored once, with up to 512 tokens before it.' }],
   findings: ['Every compressed variant stays within its bound.'],
+};
+
+const median = (amount: number, spread: number, samples: readonly number[]): Partial<MeasurementRecord> => ({
+  ...{ interval: [amount - spread, amount + spread], confidence: 0.95, n: samples.length, samples },
+});
+
+/** Records of one side of a benchmark. */
+function sideRecords(runtime: string, variant: string, factor: number): MeasurementRecord[] {
+  const side = { runtime, runtimeVersion: '1.2.3', variant, threads: 1, batch: 1 };
+  const pass = { ...side, sequenceLength: 128 };
+  const samples = [1.91, 1.97, 2.02, 2.04, 2.31].map((sample) => sample * factor);
+  return [
+    { ...value('latency_ms', 'ms', 2.02 * factor, pass), ...median(2.02 * factor, 0.25 * factor, samples) },
+    ...(['mean', 'standard deviation', 'p90', 'p99'] as const).map((statistic, index) =>
+      value('latency_ms', 'ms', (2.2 + index / 3) * factor, { ...pass, statistic }),
+    ),
+    value('tokens_per_second', 'tokens/s', 61_000 / factor, { ...pass, phase: 'prefill' }),
+    value('tokens_per_second', 'tokens/s', 4_100 / factor, { ...side, sequenceLength: 64, phase: 'decode' }),
+    value('load_ms', 'ms', 27.3 * factor, side),
+    value('time_to_first_token_ms', 'ms', 1.4 * factor, { ...side, sequenceLength: 64 }),
+    value('memory_bytes', 'bytes', 145_874_944, side),
+  ] as MeasurementRecord[];
+}
+
+/** Records of a load of one number of clients. */
+function loadOf(concurrency: number, failed: number): MeasurementRecord[] {
+  const load = { variant: 'fp32', concurrency };
+  return [
+    ...['median', 'p95', 'p99'].map((statistic, index) =>
+      value('latency_ms', 'ms', 9.3 * concurrency * (1 + index), { ...load, statistic }),
+    ),
+    value('tokens_per_second', 'tokens/s', 2738.5, load),
+    value('failed_requests', 'requests', failed, load),
+  ];
+}
+
+const energyOf = (variant: string, amount: number): MeasurementRecord[] => {
+  const work = { variant, threads: 1, batch: 1, meter: 'estimate' };
+  return ['prefill', 'decode'].flatMap((phase, index) => [
+    value(
+      'energy_j_per_token',
+      'J/token',
+      amount * (1 + 20 * index),
+      { ...work, phase },
+      {
+        ...{ interval: [amount / 5, amount * 110], status: 'estimated' as const },
+      },
+    ),
+    ...(variant === 'fp32'
+      ? []
+      : [value('energy_ratio', '1', 1.13, { ...work, phase }, { interval: [0.97, 1.31], status: 'estimated' })]),
+  ]);
+};
+
+const divergences = ['int8', 'int4'].flatMap((variant, index) =>
+  [articles, stories].map((text) =>
+    value('kl_divergence_nats', 'nats/token', 0.0021 * 10 ** index, { ...text, variant }),
+  ),
+);
+
+/** A report with something in every part of it: a gate, exports, runtimes, adaptation, server, energy, what failed. */
+export const wholeReport: Report = {
+  ...exampleReport,
+  bounds: { int8: 0.02, int4: 0.02 },
+  records: [
+    ...records.filter(({ metric, id }) => metric !== 'energy_j_per_token' && !id.includes('threads=')),
+    ...divergences,
+    value('parameters', 'parameters', 293_656, { variant: 'fp32' }),
+    value('max_abs_difference', '1', 1.4e-5, { runtime: 'onnxruntime 1.2.3', check: 'whole texts', batch: 1 }),
+    value('perplexity_ratio', '1', 1.00001, { runtime: 'onnxruntime 1.2.3', check: 'a real text', batch: 1 }),
+    missing('max_abs_difference', '1', 'PyTorch is not installed', { runtime: 'PyTorch', format: 'torchscript' }),
+    ...sideRecords('onnxruntime-node', 'fp32', 1),
+    ...sideRecords('onnxruntime-node', 'int8', 1.7),
+    missing('latency_ms', 'ms', 'PyTorch is not installed', { runtime: 'torchscript', variant: 'fp32', threads: 1 }),
+    value('wanted_nats_ratio', '1', 0.82, { scenario: 'phrase' }, { interval: [0.8, 0.85] }),
+    value('unwanted_probability_ratio', '1', 5.8e-10, { scenario: 'phrase' }, { interval: [2.7e-10, 1.1e-9] }),
+    value('bits_per_byte_ratio', '1', 1.011, { scenario: 'phrase', ...stories }, { interval: [1.002, 1.024] }),
+    ...loadOf(1, 0),
+    ...loadOf(8, 2),
+    ...energyOf('fp32', 4.7e-5),
+    ...energyOf('int4', 5.3e-5),
+    value(
+      'projected_energy_j_per_token',
+      'J/token',
+      1.1e-5,
+      { variant: 'fp32', platform: 'laptop' },
+      {
+        ...{ interval: [4e-6, 4e-5], status: 'estimated' as const },
+      },
+    ),
+  ],
+  stages: [
+    { id: 'quality/stories', name: 'scoring stories', status: 'done', seconds: 12.345, resumed: true },
+    { id: 'exports', name: 'comparing exported files', status: 'done', seconds: 3.2 },
+    {
+      id: 'server',
+      name: 'asking the server',
+      status: 'failed',
+      reason: 'The port was taken. Choose another',
+      seconds: 0.4,
+    },
+    { id: 'drill/style', name: 'adaptation drill (style)', status: 'notRun', reason: 'it was not asked for' },
+  ],
+  failures: ['Requests failed with 8 clients.'],
 };

@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { renderHtml } from '../../../src/report/html.ts';
+import { reportScriptHash } from '../../../src/report/html-script.ts';
 import { renderMarkdown } from '../../../src/report/markdown.ts';
 import type { Report } from '../../../src/report/report.ts';
-import { exampleReport, missing, value } from './example-report.ts';
+import { exampleReport, missing, value, wholeReport } from './example-report.ts';
 
 const hostile = `"><script>alert('&')</script><img src=x onerror=alert(1)>|[a](javascript:b)\u0000`;
 
@@ -50,7 +52,7 @@ describe('renderHtml', () => {
   });
 
   it('links every number of the results to the row of its record', () => {
-    const results = page.slice(page.indexOf('<h2>Quality'), page.indexOf('<h2>Samples'));
+    const results = page.slice(page.indexOf('<h2 id="validation'), page.indexOf('<h2 id="samples'));
     const links = [...results.matchAll(/<data value="([^"]+)"><a href="#([^"]+)" title="([^"]+)">/g)];
     expect(links.length).toBe(exampleReport.records.filter(({ status }) => status !== 'notRun').length);
     for (const [, exact, anchor, id] of links) {
@@ -60,9 +62,19 @@ describe('renderHtml', () => {
     }
   });
 
-  it('needs neither scripts nor other files', () => {
-    expect(page).not.toMatch(/<script|<link|<img|@import|url\((?!#)|src=/);
-    expect(page.match(/<svg /g)?.length).toBe(5);
+  it('needs no other file, and lets no script run but its own', () => {
+    expect(page).not.toMatch(/<link|<img|@import|url\((?!#)|src=/);
+    expect(page.match(/<script/g)).toHaveLength(1);
+    const script = page.split('<script>')[1]?.split('</script>')[0] ?? '';
+    expect(`sha256-${createHash('sha256').update(script).digest('base64')}`).toBe(reportScriptHash);
+    expect(page).toContain(`script-src &#39;${reportScriptHash}&#39;`);
+  });
+
+  it('draws every chart for a wide and for a narrow page, with a link to the record of each mark', () => {
+    expect(page.match(/<svg /g)?.length).toBe(12);
+    const [, anchor] = /<a href="#([^"]+)" data-mark="0" data-series="int8"/.exec(page) ?? [];
+    expect(page).toContain(`<tr id="${anchor}">`);
+    expect(page.match(/<a href="#record-\d+" data-mark/g)?.length).toBeGreaterThan(30);
   });
 
   it('has unique ids', () => {
@@ -77,15 +89,41 @@ describe('renderHtml', () => {
   });
 
   it('says in plain words what was tested, what holds, and what was not run and how to provide it', () => {
-    const summary = page.slice(page.indexOf('<h2>Summary'), page.indexOf('<h2>Quality'));
+    const summary = page.slice(page.indexOf('<h2 id="summary'), page.indexOf('<h2 id="validation'));
     expect(summary).toContain('The model micro: a state-space model');
     expect(summary).toContain('37 measured, 1 estimated, 3 not run');
+    expect(summary).toContain('Of 4 objectives 3 hold, 0 do not, and 1 were not run or could not be judged.');
     expect(summary).toContain(
-      'On articles, test: micro, fp32 needs 1.800 [1.769, 1.834] bits for each byte of text (95% interval; n = 62).',
+      'Bits per byte of real texts: 1.800 [1.769, 1.834] on articles, test; 1.200 [1.169, 1.234] on stories, test.',
     );
     expect(summary).toContain('micro, int4: perplexity is 1.027 [1.020, 1.040] times that of FP32');
-    expect(summary).toMatch(/wikitext-2 was not found on this machine\. <em>[^<]*ITERA_DATA_DIR/);
-    expect(summary).toContain('<strong>Energy (micro, int4)</strong>: no meter for energy was found.</li>');
+    const omitted = page.slice(page.indexOf('<h2 id="not-run'), page.indexOf('<h2 id="samples'));
+    expect(omitted).toMatch(/wikitext-2 was not found on this machine\. <em>[^<]*ITERA_DATA_DIR/);
+    expect(omitted).toContain('<strong>Energy (micro, int4)</strong>: no meter for energy was found.</li>');
+  });
+
+  it('says what failed, which part was not run, and how long each took', () => {
+    const whole = renderHtml(wholeReport);
+    const [, failed = '', omitted = ''] = whole.slice(whole.indexOf('<h2 id="not-run')).split('<h3>');
+    expect(failed).toContain('<strong>Asking the server</strong>: The port was taken. Choose another.');
+    expect(omitted).toContain('<strong>Adaptation drill (style)</strong>: it was not asked for.');
+    expect(whole).toMatch(
+      /scoring stories<\/th><td[^>]*><span[^>]*>done, kept from an earlier, interrupted run<.*?>12\.30</,
+    );
+    const summary = whole.slice(whole.indexOf('What does not hold'), whole.indexOf('<h2 id="objectives'));
+    expect(summary).toContain('Asking the server failed: The port was taken.');
+    expect(summary).toContain('Requests failed with 8 clients.');
+  });
+
+  it('lists its parts in reading order, each a link to its heading', () => {
+    const whole = renderHtml(wholeReport);
+    const titles = [...whole.matchAll(/<h2 id="([^"]+)">([^<]+)/g)].map(([, id, title]) => [id, title]);
+    expect(titles.map(([, title]) => title)).toEqual([
+      ...['Summary', 'Objectives and results', 'Real-world validation', 'Compression', 'Export and runtimes'],
+      ...['Adaptive learning', 'Inference server', 'Power and efficiency', 'Training', 'Findings'],
+      ...['What failed and what was not run', 'Samples', 'Protocol', 'Provenance', 'Records'],
+    ]);
+    for (const [id, title] of titles) expect(whole).toContain(`<li><a href="#${id}">${title}</a></li>`);
   });
 
   it('marks estimates', () => {
@@ -94,7 +132,8 @@ describe('renderHtml', () => {
 
   it('escapes hostile text everywhere', () => {
     const markup = renderHtml(hostileReport);
-    expect(markup).not.toMatch(/<script|<img|[^\P{Cc}\n]/u);
+    expect(markup).not.toMatch(/<script>(?!\n\(\(\) => \{\n)|<script[^>]|<img|[^\P{Cc}\n]/u);
+    expect(markup.match(/<\/script>/g)).toHaveLength(1);
     for (const [tag] of markup.matchAll(/<[^>]*>/g)) expect(tag).not.toMatch(/alert\('/);
     expect(markup.split('&lt;script&gt;').length).toBeGreaterThan(20);
   });
@@ -102,8 +141,8 @@ describe('renderHtml', () => {
   it('renders a report with nothing in it', () => {
     const markup = renderHtml(bare);
     expect(markup).toContain('Nothing can be said yet');
-    expect(markup).toContain('Everything planned was run.');
-    expect(markup).not.toMatch(/<h2>(Quality|Samples|Protocol|Training)/);
+    expect(markup).toContain('Nothing failed, and everything planned was run.');
+    expect(markup).not.toMatch(/<h2[^>]*>(Objectives|Real|Samples|Findings|Training)/);
   });
 });
 
@@ -134,6 +173,11 @@ describe('renderMarkdown', () => {
   it('numbers each value by its record', () => {
     expect(text).toContain('1.800 \\[1.769, 1.834\\] <sup>1</sup>');
     expect(text).toMatch(/\| 1 \| micro\/bits\\_per\\_byte\/dataset=articles/);
+  });
+
+  it('holds the same parts as the page', () => {
+    const headings = [...renderHtml(wholeReport).matchAll(/<h2[^>]*>([^<]+)/g)].map(([, title]) => title);
+    expect([...renderMarkdown(wholeReport).matchAll(/^## (.+)$/gm)].map(([, title]) => title)).toEqual(headings);
   });
 
   it('quotes samples line by line', () => {

@@ -30,8 +30,11 @@ describe('writeReport', () => {
     const found = await readdir(out, { recursive: true });
     expect(found.filter((name) => name !== 'charts').sort()).toEqual([...names].sort());
     const markdown = await readFile(join(out, 'report.md'), 'utf8');
-    const linked = [...markdown.matchAll(/\]\(([^)]+\.svg)\)/g)].map(([, name]) => join(name as string));
-    expect(linked.sort()).toEqual(names.filter((name) => name.endsWith('.svg')).sort());
+    const linked = [...markdown.matchAll(/\]\(([^)]+\.png)\)/g)].map(([, name]) => join(name as string));
+    expect(linked.sort()).toEqual(names.filter((name) => name.endsWith('.png')).sort());
+    expect(linked.map((name) => name.replace('.png', '.svg'))).toEqual(
+      names.filter((name) => name.endsWith('.svg')).sort(),
+    );
   });
 
   it('writes a report that reads back the same, also over an earlier one', async () => {

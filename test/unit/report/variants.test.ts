@@ -113,27 +113,35 @@ describe('variantCharts', () => {
   it('draws every variant that has a size and a ratio, FP32 at 1', () => {
     const [chart, ...more] = variantCharts(records);
     expect(more).toEqual([]);
-    expect(chart?.name).toBe('size-perplexity-ratio-1');
+    expect(chart?.name).toBe('quality-size');
     expect(chart?.svg).toContain(
-      'fp32: 1 at 1,000; int8: 1.0010 [0.9990, 1.0030] at 280; int4: 1.3100 [1.3080, 1.3120] at 170.</desc>',
+      'fp32, stories/test: 1 at 1,000; int8, stories/test: 1.0010 [0.9990, 1.0030] at 280; ' +
+        'int4, stories/test: 1.3100 [1.3080, 1.3120] at 170.</desc>',
     );
+    expect(chart?.records.map((record) => record?.metric)).toEqual([
+      'size_bytes',
+      'perplexity_ratio',
+      'perplexity_ratio',
+    ]);
   });
 
-  it('draws bits per byte, all with intervals', () => {
-    const [chart] = variantCharts(records, 'bits_per_byte');
-    expect(chart?.svg).toContain('fp32: 1.20 [1.10, 1.30] at 1,000;');
+  it('draws the divergence against the bits of a parameter where parameters are counted', () => {
+    const count = value('parameters', 'parameters', 250_000, { variant: 'fp32' });
+    const [, chart] = variantCharts([...records, count]);
+    expect(chart?.name).toBe('quality-bits');
+    expect(chart?.svg).toContain('int8, stories/test: 0.001 [0.000, 0.100] at 8.96; int4');
   });
 
-  it('draws one chart for each text, none for a single variant, and a ruined variant on a logarithmic axis', () => {
+  it('draws all texts in one chart, none for a single variant, and a ruined variant on a logarithmic axis', () => {
     const articles = records.map((record) =>
       record.conditions.dataset ? { ...record, conditions: { ...record.conditions, dataset: 'articles' } } : record,
     );
-    expect(variantCharts([...records, ...articles]).map(({ name }) => name)).toEqual([
-      'size-perplexity-ratio-1',
-      'size-perplexity-ratio-2',
-    ]);
+    const [chart, ...more] = variantCharts([...records, ...articles]);
+    expect(more).toEqual([]);
+    expect(chart?.svg).toContain('int8, articles/test: 1.0010');
     expect(variantCharts(measured('fp32', 5))).toEqual([]);
     expect(variantCharts([])).toEqual([]);
-    expect(variantCharts([...records, ...measured('mixed', 9, 500)])[0]?.svg).toContain('log scale');
+    expect(chart?.svg).not.toContain('Perplexity relative to FP32 (log scale)');
+    expect(variantCharts([...records, ...measured('mixed', 9, 500)])[0]?.svg).toContain('FP32 (log scale)');
   });
 });
