@@ -94,8 +94,9 @@ function drawBar(bars: readonly PlacedRow<RowValue>[], layout: RowLayout): Custo
       children: [
         { type: 'rect' as const, shape, style: { fill: seriesLook(bar.series).color } },
         ...(bar.interval === undefined ? [] : errorBar([low, middle], [high, middle])),
-        layout.labelOf(bar, { start: axisStart, end: Math.max(start, end, high) + 6, middle }),
+        // Read in the order of the mark's own text.
         ...layout.headingOf(bar, axisStart, center),
+        layout.labelOf(bar, { start: axisStart, end: Math.max(start, end, high) + 6, middle }),
       ],
     } as ReturnType<CustomSeriesRenderItem>;
   };

@@ -113,8 +113,9 @@ function drawDot(
         })),
         ...(dot.interval === undefined ? [] : errorBar([low, middle], [high, middle])),
         point(dot.series, center, middle),
-        layout.labelOf(dot, { start: area.x, end: Math.max(...extent(dot).map(placeOf)) + 9, middle }),
+        // Read in the order of the mark's own text.
         ...layout.headingOf(dot, area.x, bandMiddle),
+        layout.labelOf(dot, { start: area.x, end: Math.max(...extent(dot).map(placeOf)) + 9, middle }),
       ],
     } as ReturnType<CustomSeriesRenderItem>;
   };

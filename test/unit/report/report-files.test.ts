@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { replaceFile } from '../../../src/data/atomic-file.ts';
+import { drawPng } from '../../../src/report/chart-image-file.ts';
 import type { Report } from '../../../src/report/report.ts';
 import { readReport, writeReport } from '../../../src/report/report-files.ts';
 import { exampleReport } from './example-report.ts';
@@ -10,6 +11,11 @@ import { exampleReport } from './example-report.ts';
 vi.mock('../../../src/data/atomic-file.ts', async (importOriginal) => {
   const original = await importOriginal<{ replaceFile: typeof replaceFile }>();
   return { replaceFile: vi.fn(original.replaceFile) };
+});
+
+vi.mock('../../../src/report/chart-image-file.ts', async (importOriginal) => {
+  const original = await importOriginal<{ drawPng: typeof drawPng }>();
+  return { drawPng: vi.fn(original.drawPng) };
 });
 
 let folder: string;
@@ -35,6 +41,14 @@ describe('writeReport', () => {
     expect(linked.map((name) => name.replace('.png', '.svg'))).toEqual(
       names.filter((name) => name.endsWith('.svg')).sort(),
     );
+  });
+
+  it('shows the SVG files where a chart cannot be drawn as an image', async () => {
+    vi.mocked(drawPng).mockRejectedValueOnce(new Error('out of memory'));
+    const names = (await writeReport(exampleReport, folder)).map((path) => relative(folder, path));
+    expect(names.filter((name) => name.endsWith('.png'))).toEqual([]);
+    expect(names.at(-1)).toBe('report.json');
+    expect(await readFile(join(folder, 'report.md'), 'utf8')).toContain('(charts/bits-per-byte.svg)');
   });
 
   it('writes a report that reads back the same, also over an earlier one', async () => {
