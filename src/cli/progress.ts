@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress';
-import type { StageProgress } from '../validation/stages.ts';
+import type { StageProgress } from '../validation/stage.ts';
 
 export interface ProgressUpdate {
   readonly done: number;

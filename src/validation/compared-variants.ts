@@ -5,7 +5,7 @@ import type { ModelFolder } from '../models/model-folder-file.ts';
 import { readVariant } from '../models/variant-file.ts';
 import { type CompressedVariant, compressedVariants, readVariantRecords } from '../models/variants.ts';
 import type { ComparedVariant } from '../runtime/logit-comparer.ts';
-import type { Say, Stage } from './stages.ts';
+import type { Say, Stage } from './stage.ts';
 
 /** Those of the table that says what compression costs; `q4f16` is `int4` for other providers. */
 export const comparedVariants: readonly CompressedVariant[] = ['fp16', 'int8', 'int4', 'mixed'];

@@ -5,7 +5,7 @@ import { IteraError } from '../core/errors.ts';
 import { replaceFile } from '../data/atomic-file.ts';
 import { makeFolder } from '../data/folder-file.ts';
 import { readWholeFile } from '../data/whole-file.ts';
-import type { StageResult } from './stages.ts';
+import type { StageResult } from './stage.ts';
 
 /** A stage's result and the seconds that it took. */
 export interface KeptResult {

@@ -2,8 +2,8 @@ import { runBenchmark } from '../benchmark/run-benchmark.ts';
 import { encodeInferenceModel } from '../models/inference-model.ts';
 import type { CompressedVariant, VariantName } from '../models/variants.ts';
 import type { VariantPreparation } from './compared-variants.ts';
+import type { Stage } from './stage.ts';
 import type { StageContext } from './stage-context.ts';
-import type { Stage } from './stages.ts';
 
 /** The variants that are timed besides the model. */
 const timed: readonly CompressedVariant[] = ['int8', 'int4'];

@@ -1,7 +1,7 @@
 import { runDrill } from '../adaptation/drill.ts';
 import type { Scenario } from '../adaptation/scenarios.ts';
+import type { Stage } from './stage.ts';
 import type { StageContext } from './stage-context.ts';
-import type { Stage } from './stages.ts';
 
 /** The drill that is usual: its unwanted phrase shows both that something is learnt and that something is unlearnt. */
 export const usualDrill: Scenario = 'phrase';

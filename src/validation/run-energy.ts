@@ -6,8 +6,8 @@ import { encodeInferenceModel } from '../models/inference-model.ts';
 import type { VariantName } from '../models/variants.ts';
 import { energyFindings } from '../report/energy-findings.ts';
 import type { PreparedVariant, VariantPreparation } from './compared-variants.ts';
+import type { Say, Stage, StageResult } from './stage.ts';
 import type { StageContext } from './stage-context.ts';
-import type { Say, Stage, StageResult } from './stages.ts';
 
 /** A stage that measures what the model and its variants draw; see {@link checkEnergy}. */
 export function energyStage(context: StageContext, variants: VariantPreparation, leftOutBy?: string): Stage {

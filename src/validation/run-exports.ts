@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { exportOnnx } from '../export/export-onnx.ts';
 import { exportTorch } from '../export/export-torch.ts';
 import { readVerificationText } from '../export/verification-text.ts';
+import type { Say, Stage, StageResult } from './stage.ts';
 import type { StageContext } from './stage-context.ts';
-import type { Say, Stage, StageResult } from './stages.ts';
 
 /** A stage that compares exported files with the model; see {@link checkExports}. */
 export function exportsStage(context: StageContext, leftOutBy?: string): Stage {

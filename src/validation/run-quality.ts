@@ -6,8 +6,8 @@ import { unmeasuredComparison } from '../evaluation/dataset-comparison.ts';
 import { distinctDatasets, isUnavailable } from '../evaluation/dataset-quality.ts';
 import type { VariantPreparation } from './compared-variants.ts';
 import type { DatasetScorer } from './dataset-scorer.ts';
+import type { Stage } from './stage.ts';
 import type { StageContext } from './stage-context.ts';
-import type { Stage } from './stages.ts';
 
 export interface QualityOptions {
   readonly datasets: readonly string[];

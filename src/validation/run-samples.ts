@@ -1,7 +1,7 @@
 import type { Sample } from '../report/report.ts';
 import { createModel } from '../runtime/model.ts';
+import type { Stage } from './stage.ts';
 import type { StageContext } from './stage-context.ts';
-import type { Stage } from './stages.ts';
 
 const prompts = ['Once upon a time', 'The dog was sad because', 'The city is'] as const;
 /** How the texts are drawn. */

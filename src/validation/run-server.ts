@@ -3,8 +3,8 @@ import { throwIfAborted } from '../core/errors.ts';
 import { type MeasurementRecord, type Metric, recordId, type ValueRecord } from '../core/measurement.ts';
 import { medianInterval } from '../core/statistics.ts';
 import { createServer } from '../server/server.ts';
+import type { Say, Stage, StageResult } from './stage.ts';
 import type { StageContext } from './stage-context.ts';
-import type { Say, Stage, StageResult } from './stages.ts';
 
 const newTokens = 32;
 

@@ -5,8 +5,8 @@ import { type MeasurementRecord, recordId } from '../core/measurement.ts';
 import { encodeInferenceModel } from '../models/inference-model.ts';
 import { countParameters } from '../models/parameters.ts';
 import type { VariantPreparation } from './compared-variants.ts';
+import type { Stage } from './stage.ts';
 import type { StageContext } from './stage-context.ts';
-import type { Stage } from './stages.ts';
 
 /** A stage that counts parameters and measures what the model and its variants take, on disk and in memory. */
 export function sizesStage({ folder, name, signal }: StageContext, variants: VariantPreparation): Stage {

@@ -21,8 +21,9 @@ import { findDatasets, qualityStage } from './run-quality.ts';
 import { samplesStage } from './run-samples.ts';
 import { serverStage } from './run-server.ts';
 import { sizesStage } from './run-sizes.ts';
+import type { Stage, StageProgress } from './stage.ts';
 import type { StageContext } from './stage-context.ts';
-import { runStages, type Stage, type StageProgress } from './stages.ts';
+import { runStages } from './stages.ts';
 import { fullSize, quickSize } from './validation-size.ts';
 
 export interface ValidationOptions {

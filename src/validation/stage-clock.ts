@@ -1,4 +1,4 @@
-import type { Stage, StageProgress } from './stages.ts';
+import type { Stage, StageProgress } from './stage.ts';
 
 /** Says how far a job of stages is, by the time that they usually take. */
 export interface StageClock {

@@ -6,7 +6,7 @@ import type { ModelFolder } from '../../../src/models/model-folder-file.ts';
 import { sortRecords } from '../../../src/report/record-kinds.ts';
 import { planVariants } from '../../../src/validation/compared-variants.ts';
 import { energyStage } from '../../../src/validation/run-energy.ts';
-import type { Stage } from '../../../src/validation/stages.ts';
+import type { Stage } from '../../../src/validation/stage.ts';
 import { fullSize } from '../../../src/validation/validation-size.ts';
 import { writeToyFolder } from '../compression/toy-folder.ts';
 

@@ -13,7 +13,7 @@ import { parseReport } from '../../../src/report/report-schema.ts';
 import { reportVerdicts } from '../../../src/report/verdicts.ts';
 import { loadModel, openModel } from '../../../src/runtime/load-model-file.ts';
 import { runValidation, type ValidationOptions } from '../../../src/validation/run-validation.ts';
-import type { StageProgress } from '../../../src/validation/stages.ts';
+import type { StageProgress } from '../../../src/validation/stage.ts';
 import { writeStories, writeToyFolder } from '../compression/toy-folder.ts';
 
 let dir: string;

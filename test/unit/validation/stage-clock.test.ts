@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
+import type { Stage } from '../../../src/validation/stage.ts';
 import { createStageClock } from '../../../src/validation/stage-clock.ts';
-import type { Stage } from '../../../src/validation/stages.ts';
 
 const stage = (expectedS: number): Stage => ({ id: 'a', name: 'a', expectedS, run: async () => ({}) });
 

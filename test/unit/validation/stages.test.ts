@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { IteraError } from '../../../src/core/errors.ts';
 import type { MeasurementRecord } from '../../../src/core/measurement.ts';
-import { runStages, type Stage, type StageProgress, type StageResult } from '../../../src/validation/stages.ts';
+import type { Stage, StageProgress, StageResult } from '../../../src/validation/stage.ts';
+import { runStages } from '../../../src/validation/stages.ts';
 
 const record = (id: string): MeasurementRecord => ({
   ...{
