@@ -95,9 +95,14 @@ export async function prepareVariants(
   options: Omit<PreparationOptions, 'leftOutBy'> & { readonly onStage?: (stage: string) => void },
 ): Promise<readonly PreparedVariant[]> {
   const { stages, ready } = await planVariants(folder, variants, { ...options, leftOutBy: '--variant' });
+  let told = '';
+  const say = (detail: string): void => {
+    if (detail !== told) options.onStage?.(detail);
+    told = detail;
+  };
   for (const { leftOutBy, run, take } of stages) {
     throwIfAborted(options.signal);
-    if (leftOutBy === undefined) take?.(await run((detail) => options.onStage?.(detail)));
+    if (leftOutBy === undefined) take?.(await run(say));
   }
   return ready();
 }
@@ -111,11 +116,17 @@ function createMaking(
   { version, seed, threads, calibrationTokens, signal }: PreparationOptions,
 ): (variant: CompressedVariant, say: Say) => ReturnType<VariantMaker['make']> {
   let told: Say = () => undefined;
+  let doing = '';
   const maker = createVariantMaker(folder, {
     ...{ variants, version, threads },
     calibration: { seed, ...(calibrationTokens !== undefined && { tokens: calibrationTokens }) },
     ...(signal && { signal }),
-    onStage: (what) => told(what),
+    onStage: (what) => {
+      doing = what;
+      told(what);
+    },
+    // The same words again, so that a display sees that it goes on.
+    onProgress: () => told(doing),
   });
   return (variant, say) => {
     told = say;
