@@ -57,10 +57,12 @@ export function numericAxis(axis: NumericAxis, chart: Pick<ChartOptions, 'width'
 /**
  * Ends of a logarithmic axis just beyond the values, where whole powers of ten would leave most of it empty. Ends are not
  * round and so have no labels; where too few powers of ten lie between them, those of two are marked.
+ *
+ * @param marginShare - Of the length between the least and the greatest value, on either side.
  */
-export function logarithmicSpan(values: readonly number[]) {
+export function logarithmicSpan(values: readonly number[], marginShare = 0.05) {
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const margin = Math.max(high / low, 1.01) ** 0.05;
+  const margin = Math.max(high / low, 1.01) ** marginShare;
   return {
     ...{ min: low / margin, max: high * margin, logBase: high / low < 100 ? 2 : 10 },
     axisLabel: { ...axisLabel, showMinLabel: false, showMaxLabel: false },
@@ -110,7 +112,7 @@ export function estimateWidth(text: string): number {
 }
 
 /** Characters of a bold title of 15 pixels are so much wider than those of 12. */
-const titleFactor = 1.3;
+const titleFactor = 1.4;
 
 /** A title in lines that fit the width. */
 export function wrapTitle(title: string, width = defaultWidth): string[] {

@@ -69,7 +69,11 @@ export function scatterChart(options: ScatterChartOptions): string {
       xAxis: {
         ...numericAxis(xAxis, options),
         nameGap: 32,
-        ...(xAxis.scale === 'log' && logarithmicSpan(points.map(({ x }) => x))),
+        ...(xAxis.scale === 'log' &&
+          logarithmicSpan(
+            points.map(({ x }) => x),
+            0.12,
+          )),
       },
       yAxis: { ...numericAxis(yAxis), nameGap: left - 20, scale: true, boundaryGap: ['5%', '8%'] },
       series: [

@@ -37,6 +37,7 @@ thead th { background: var(--soft); vertical-align: bottom; }
 thead small { display: block; font-weight: 400; color: var(--muted); }
 tbody th { font-weight: 500; }
 td.text { min-width: 9rem; }
+td.text:has(.mark) { min-width: 0; }
 th.number, td.number { text-align: right; white-space: nowrap; }
 thead .number { white-space: normal; }
 td.not-run { text-align: left; white-space: normal; color: var(--muted); font-style: italic; }
@@ -75,6 +76,7 @@ summary { cursor: pointer; }
 .on-paper { display: none; }
 @media (max-width: 600px) {
   body { padding: 1rem; }
+  caption, caption small { max-width: calc(100vw - 2rem); }
   .part-summary { padding: 0 .9rem .75rem; }
   .wide { display: none; }
   .narrow { display: block; }
