@@ -2,12 +2,13 @@ import { createRequire } from 'node:module';
 import { initWasm, Resvg } from '@resvg/resvg-wasm';
 import { readWholeFile } from '../data/whole-file.ts';
 
-const { resolve } = createRequire(import.meta.url);
+const require = createRequire(import.meta.url);
 
 /** Regular and bold, for charts must show their text also on a machine without any font. */
-const fontFiles = ['400Regular/PTSans_400Regular.ttf', '700Bold/PTSans_700Bold.ttf'].map(
-  (file) => `@expo-google-fonts/pt-sans/${file}`,
-);
+const fontFiles = [
+  require.resolve('@expo-google-fonts/pt-sans/400Regular/PTSans_400Regular.ttf'),
+  require.resolve('@expo-google-fonts/pt-sans/700Bold/PTSans_700Bold.ttf'),
+];
 const fontFamily = 'PT Sans';
 
 /** Pixels of the image for each of the chart, so that it stays sharp where it is enlarged. */
@@ -18,8 +19,8 @@ let ready: Promise<readonly Uint8Array[]> | undefined;
 /** The library may be started only once in a process. */
 function prepare(): Promise<readonly Uint8Array[]> {
   ready ??= (async () => {
-    await initWasm(await readWholeFile(resolve('@resvg/resvg-wasm/index_bg.wasm')));
-    return Promise.all(fontFiles.map((file) => readWholeFile(resolve(file))));
+    await initWasm(await readWholeFile(require.resolve('@resvg/resvg-wasm/index_bg.wasm')));
+    return Promise.all(fontFiles.map((file) => readWholeFile(file)));
   })();
   return ready;
 }

@@ -33,7 +33,7 @@ const exportTolerance = { logits: 1e-3, perplexity: 1e-4 } as const;
 /** How much worse learning from feedback may leave texts that it is not about: that of the gate of candidates. */
 const forgettingBound = 0.02;
 
-export const verdictTexts: Readonly<Record<Objective['verdict'], string>> = {
+const verdictTexts: Readonly<Record<Objective['verdict'], string>> = {
   holds: 'holds',
   doesNotHold: 'does not hold',
   notRun: 'not run',

@@ -61,7 +61,7 @@ function once(draw: () => string): () => string {
 }
 
 /** `Latency (lower is better)`. */
-export function withDirection(title: string, better: 'lower' | 'higher' | undefined): string {
+function withDirection(title: string, better: 'lower' | 'higher' | undefined): string {
   return better === undefined ? title : `${title} (${better} is better)`;
 }
 
