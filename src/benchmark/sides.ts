@@ -8,6 +8,7 @@ import type { ModelFolder } from '../models/model-folder-file.ts';
 import type { VariantName } from '../models/variants.ts';
 import { type OnnxRuntimeBuild, startBenchSession } from '../runtime/bench-session-file.ts';
 import { benchTokens } from '../runtime/bench-tokens.ts';
+import { runtimeVersion } from '../runtime/session.ts';
 import type { BenchSide } from './bench-side.ts';
 
 export const benchRuntimes = ['onnxruntime-node', 'onnxruntime-web', 'torchscript'] as const;
@@ -74,7 +75,7 @@ function planOnnx(
         (error: unknown) => {
           // The WebAssembly build is an optional peer.
           if (build === 'onnxruntime-web' && /Cannot find (package|module)/.test(String(error))) {
-            return { reason: 'onnxruntime-web is not installed: npm install onnxruntime-web.' };
+            return { reason: `onnxruntime-web is not installed: npm install onnxruntime-web@${runtimeVersion()}.` };
           }
           throw error;
         },
