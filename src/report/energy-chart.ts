@@ -1,5 +1,5 @@
 import type { MeasurementRecord, Metric, ValueRecord } from '../core/measurement.ts';
-import { phaseText } from './energy-table.ts';
+import { formatEnergy, phaseText } from './energy-table.ts';
 import { groupRecords, type ReportChart, rowDots } from './report-charts.ts';
 
 /**
@@ -61,10 +61,10 @@ function drawDots(
     records,
     ({ conditions }) => String(conditions.variant),
     phaseText,
-    ({ value, interval }) => ({
-      value: value * factor,
-      label: String(Number((value * factor).toPrecision(3))),
-      ...(interval && { interval: [interval[0] * factor, interval[1] * factor] as const }),
+    (record) => ({
+      value: record.value * factor,
+      label: formatEnergy(record),
+      ...(record.interval && { interval: [record.interval[0] * factor, record.interval[1] * factor] as const }),
     }),
   );
   return rowDots(name, title, axis, rows, reference);

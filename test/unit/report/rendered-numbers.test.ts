@@ -76,7 +76,6 @@ function knownNumbers(report: Report): ReadonlySet<string> {
     for (const { value } of sizes) add(formatNumber((8 / parameters) * value));
   for (const record of values.filter(({ unit }) => unit.startsWith('J'))) {
     add(formatEnergy(record));
-    add(String(Number((record.value * 1000).toPrecision(3))));
   }
   for (const { seconds = 0 } of report.stages ?? []) add(formatValue({ value: Number(seconds.toPrecision(3)) }));
   // How many times as fast a side is: the median of the rounds' ratios.
