@@ -1,12 +1,23 @@
-import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { requirement } from '../../requirements.ts';
 import { readBlocks, replaceValues } from './markdown-blocks.ts';
-import { checkTypes } from './package-folder.ts';
+import { checkTypes, makePackage } from './package-folder.ts';
 import { createPageRunner, type PageRunner } from './page-runner.ts';
 
 /** What the runner does something with; a diagram is left to whoever draws it. */
 const known = ['sh', 'ts', 'js', 'json', 'text', 'diff', 'html', 'mermaid'];
+
+/** Declares the tests of pages whose reader has the package and starts in an empty folder. */
+export function testGuides(paths: readonly string[]): void {
+  const base = mkdtempSync(join(tmpdir(), 'itera-docs-package-'));
+  const packageFolder = join(base, 'itera-lite');
+  beforeAll(() => makePackage(packageFolder), 60_000);
+  afterAll(() => rmSync(base, { recursive: true, force: true }));
+  describe.each(paths)('%s', (path) => testPage(path, packageFolder));
+}
 
 /**
  * Declares the tests of a page: one for each of its blocks that can be run, in order.
