@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** Where to write the results as JSON besides the terminal, if anywhere. */
@@ -9,6 +10,8 @@ export default defineConfig({
     setupFiles: ['test/setup.ts'],
     // ONNX Runtime's native sessions do not survive the end of a worker thread; processes are safe.
     pool: 'forks',
+    // Many tests wait for processes of their own; the default leaves one of two cores to nobody.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 30_000,
     hookTimeout: 60_000,
     allowOnly: false,

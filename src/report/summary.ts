@@ -135,7 +135,9 @@ function omissions({ records, stages = [] }: Report): Omission[] {
   return [...groups.values()].map((group) => {
     const { conditions, reason } = group[0] as NotRunRecord;
     const { dataset, split, variant } = conditions;
-    const place = joined([labelsOf(group[0] as NotRunRecord).get('model'), variant, dataset, split], ', ');
+    // Where a meter is missing there is an estimate of the same.
+    const byMeter = conditions['meter'] === undefined ? undefined : 'by a meter';
+    const place = joined([labelsOf(group[0] as NotRunRecord).get('model'), variant, dataset, split, byMeter], ', ');
     const what = distinct(group.map(({ metric }) => metricTexts[metric].label)).join(', ');
     // Only a dataset without a single number is likely to be absent, rather than something else in its way.
     const absent = dataset !== undefined && !available.has(dataset) && !/data-dir|DATA_DIR/.test(reason);
