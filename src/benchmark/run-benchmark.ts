@@ -183,7 +183,7 @@ function timeText(folder: ModelFolder, name: string): readonly MeasurementRecord
       'latency_ms',
       { model: name, stage: 'tokenize', sequenceLength: tokens },
       repeat(20, () => tokenizer.encode(text)),
-      `${text.length} characters into ${tokens} tokens`,
+      `${text.length} characters into ${tokens} tokens, one text again and again, so that its words are known`,
     ),
     timingRecord(
       'latency_ms',

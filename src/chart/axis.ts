@@ -69,13 +69,17 @@ export function logarithmicSpan(values: readonly number[], marginShare = 0.05) {
   };
 }
 
+/** Beyond it the lengths of an axis overflow; no number of this project comes near. */
+const mostDrawn = 1e100;
+
 /**
  * Refuses what cannot be drawn.
  *
- * @throws {@link IteraError} `INVALID_ARGUMENT` if the value is not finite, or not above 0 on a logarithmic axis.
+ * @throws {@link IteraError} `INVALID_ARGUMENT` if the value is not finite, as good as infinite, or not above 0 on a logarithmic axis.
  */
 export function checkValue(value: number, axis: NumericAxis, place: string): void {
-  if (Number.isFinite(value) && (axis.scale !== 'log' || value > 0)) return;
+  const isDrawable = axis.scale === 'log' ? value > 1 / mostDrawn : true;
+  if (Math.abs(value) < mostDrawn && isDrawable) return;
   const expected = axis.scale === 'log' ? 'a finite number above 0, for a logarithmic axis,' : 'a finite number';
   throw new IteraError('INVALID_ARGUMENT', `Expected ${expected} in ${place}, got ${value}.`, { value, place });
 }

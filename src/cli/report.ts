@@ -7,7 +7,7 @@ import { comparisonJson } from '../report/compare/comparison-json.ts';
 import { comparisonJunit } from '../report/compare/comparison-junit.ts';
 import { comparisonMarkdown } from '../report/compare/comparison-markdown.ts';
 import { readRecordSet, readReport, writeReport, writeTextFile } from '../report/report-files.ts';
-import { terminalTable } from '../report/terminal-table.ts';
+import { printable, terminalTable } from '../report/terminal-table.ts';
 import { parseAmount, parseNumber } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 
@@ -131,11 +131,14 @@ async function compare(paths: readonly string[], options: ReportOptions): Promis
 function describeOnTerminal(comparison: Comparison, isWhole: boolean): string {
   const { changes, onlyBefore, onlyAfter, notes } = comparison;
   const shown = isWhole ? changes : changes.filter(isFinding);
-  const lost = [...onlyBefore.map(({ id }) => `Only before: ${id}`), ...onlyAfter.map(({ id }) => `Only after: ${id}`)];
+  const lost = [
+    ...onlyBefore.map(({ id }) => printable(`Only before: ${id}`)),
+    ...onlyAfter.map(({ id }) => printable(`Only after: ${id}`)),
+  ];
   return [
     shown.length === 0 ? 'Nothing changed significantly.' : terminalTable(changeTable('What changed', shown, changes)),
     countSentence(comparison),
-    ...(notes.length > 0 ? [notes.join('\n')] : []),
+    ...(notes.length > 0 ? [notes.map(printable).join('\n')] : []),
     ...(isWhole && lost.length > 0 ? [lost.join('\n')] : []),
     `${ruleSentence(comparison)}${isWhole ? '' : ' --all shows every record.'}`,
     '',
@@ -151,7 +154,7 @@ function refuse({ changes, onlyBefore, onlyAfter }: Comparison, failOn: ReportOp
     ...(failOn === 'change' ? [...onlyBefore, ...onlyAfter].map(({ id }) => id) : []),
   ];
   if (ids.length === 0) return;
-  const shown = ids.slice(0, 5).join(', ');
+  const shown = ids.slice(0, 5).map(printable).join(', ');
   const rest = ids.length > 5 ? ` and ${ids.length - 5} more` : '';
   const what = failOn === 'regression' ? 'Regressed' : 'Changed, or in only one of both';
   throw new IteraError('GATE_REFUSED', `${what}: ${shown}${rest}.`, { ids });

@@ -55,12 +55,13 @@ export function cutWindows(
   return windows;
 }
 
-/** The windows before and after the one at `start`, which they touch. */
+/** The windows of at least two tokens before and after the one at `start`, which they touch. */
 function cutAround(tokens: Uint32Array, start: number, windowTokens: number): readonly Uint32Array[] {
   const windows: Uint32Array[] = [];
   for (let from = (start % windowTokens) - windowTokens; from < tokens.length; from += windowTokens) {
     const window = tokens.subarray(Math.max(from, 0), Math.max(from + windowTokens, 0));
-    if (from !== start && window.length > 0) windows.push(window);
+    // A token that none follows teaches nothing.
+    if (from !== start && window.length > 1) windows.push(window);
   }
   return windows;
 }

@@ -12,7 +12,7 @@ const phaseTexts: Readonly<Record<string, string>> = {
 /** What one does in a phase, in words. */
 export const phaseText = (record: MeasurementRecord): string => {
   const phase = String(record.conditions['phase'] ?? '–');
-  return phaseTexts[phase] ?? phase;
+  return Object.hasOwn(phaseTexts, phase) ? (phaseTexts[phase] as string) : phase;
 };
 
 /** A column for each that occurs. Energies are in mJ: those of small models have too many zeros in joules. */
@@ -60,11 +60,12 @@ function workTable(records: readonly ValueRecord[], status: 'measured' | 'estima
   return {
     caption: status === 'measured' ? `Energy, measured (${meters})` : 'Energy, estimated from CPU time',
     note:
-      status === 'measured'
+      describeInference(records) +
+      (status === 'measured'
         ? 'Idle power is subtracted; brackets hold the 95% interval over windows.'
         : 'Brackets go from the least that the processor may draw for the CPU time, at the low end of its 95% interval, to the ' +
           'most for the high end; they have no confidence of their own. Relative to FP32 the unknown watts cancel, if a core draws the same for both; those brackets are ' +
-          'a 95% interval.',
+          'a 95% interval.'),
     columns: [
       { title: 'Work', kind: 'label' },
       { title: 'Variant', kind: 'label' },
@@ -84,6 +85,14 @@ function workTable(records: readonly ValueRecord[], status: 'measured' | 'estima
       ];
     }),
   };
+}
+
+/** What one inference is. */
+function describeInference(records: readonly ValueRecord[]): string {
+  const inference = records.find(({ conditions }) => conditions['phase'] === 'inference');
+  if (inference === undefined) return '';
+  const { sequenceLength, newTokens } = inference.conditions;
+  return `One inference reads ${sequenceLength} tokens and generates ${newTokens}. `;
 }
 
 function projectionTable(records: readonly ValueRecord[]): Table {

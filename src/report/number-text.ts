@@ -68,7 +68,8 @@ export function formatValue({ value, interval }: Pick<ValueRecord, 'value' | 'in
 
 /** What a table says of a record: its value, marked if only estimated, or why it has none. */
 export function formatRecord(record: MeasurementRecord): string {
-  if (record.status === 'notRun') return `not run: ${record.reason}`;
+  // A long reason stands once, under what was not run, and not in every cell.
+  if (record.status === 'notRun') return record.reason.length > 80 ? 'not run' : `not run: ${record.reason}`;
   return record.status === 'estimated' ? `${formatValue(record)} (estimated)` : formatValue(record);
 }
 

@@ -39,8 +39,46 @@ const verdictTexts: Readonly<Record<Objective['verdict'], string>> = {
   notRun: 'not run',
 };
 
-/** Every objective that the report has anything on, judged from its records, bounds and verdicts alone. */
+/**
+ * Every objective that the report has anything on, judged from its records, bounds and verdicts alone; and those of parts of
+ * the job that failed or were left out.
+ */
 export function reportObjectives(report: Report): readonly Objective[] {
+  const judged = judgedObjectives(report);
+  const missing = (report.stages ?? []).flatMap(({ id, status, reason = 'No reason was given.' }): Objective[] => {
+    const part = partObjectives.find(({ stage }) => stage.test(id));
+    if (status === 'done' || part === undefined || judged.some(({ area }) => area === part.area)) return [];
+    const { area, name, target } = part;
+    return [{ area, name, target, result: asSentence(reason), verdict: 'notRun' }];
+  });
+  return [...judged, ...missing];
+}
+
+/** What parts of the job are to show, for where one has nothing to tell. */
+const partObjectives = [
+  {
+    ...{ stage: /^exports$/, area: 'Exports equal to the model', name: 'Exports equal to the model' },
+    target: 'the same logits and greedy tokens',
+  },
+  {
+    ...{ stage: /^benchmark$/, area: 'Fastest pass in each runtime', name: 'Timed in runtimes' },
+    target: 'a median with its interval',
+  },
+  {
+    ...{ stage: /^drill\//, area: 'Learning from feedback, after by before', name: 'Learns from feedback' },
+    target: 'the loss on held-out feedback falls',
+  },
+  {
+    ...{ stage: /^server$/, area: 'Failed requests to the server', name: 'Server answers without failure' },
+    target: 'no failed request',
+  },
+  {
+    ...{ stage: /^energy$/, area: 'Energy', name: 'Energy stated with its method' },
+    target: 'a measured number, or bounds and why',
+  },
+] as const;
+
+function judgedObjectives(report: Report): readonly Objective[] {
   const { model, exports, speed, energy, server, adaptation } = sortRecords(report.records);
   return [
     ...qualityObjectives(model),
@@ -139,12 +177,12 @@ function exportObjectives(records: readonly MeasurementRecord[]): Objective[] {
     const [area, name] = ['Exports equal to the model', `Export equal to the model in ${runtime}`];
     const values = own.filter(isValue);
     const absent = own.find((record) => !isValue(record));
-    if (absent?.status === 'notRun' && values.length === 0) {
+    const failing = values.filter((record) => !isWithinTolerance(record));
+    if (absent?.status === 'notRun' && failing.length === 0) {
       return { area, name, target, result: asSentence(absent.reason), verdict: 'notRun', record: absent };
     }
     const logits = values.filter(({ metric }) => metric === 'max_abs_difference');
     const worst = logits.length === 0 ? undefined : logits.reduce((a, b) => (b.value > a.value ? b : a));
-    const failing = values.filter((record) => !isWithinTolerance(record));
     const result =
       failing[0] === undefined
         ? `${worst === undefined ? '' : `greatest difference of logits ${formatValue(worst)}; `}${values.length} comparisons`
@@ -171,7 +209,7 @@ function speedObjectives(records: readonly MeasurementRecord[]): Objective[] {
     const target = 'a median with its interval';
     const about = { area: 'Fastest pass in each runtime', name: `Timed in ${runtime}`, target };
     const absent = own.find((record) => !isValue(record));
-    if (passes[0] === undefined) {
+    if (passes[0] === undefined || absent !== undefined) {
       const result = absent?.status === 'notRun' ? asSentence(absent.reason) : 'No pass was timed.';
       return { ...about, result, verdict: 'notRun', ...(absent && { record: absent }) };
     }
@@ -224,10 +262,11 @@ function serverObjectives(records: readonly MeasurementRecord[]): Objective[] {
   };
   const values = failed.filter(isValue);
   const [absent] = failed.filter((record) => !isValue(record));
-  if (absent?.status === 'notRun') {
+  const worst = values.length === 0 ? undefined : values.reduce((a, b) => (b.value > a.value ? b : a));
+  if (absent?.status === 'notRun' && !(worst && worst.value > 0)) {
     return [{ ...about, result: asSentence(absent.reason), verdict: 'notRun', record: absent }];
   }
-  const worst = values.reduce((a, b) => (b.value > a.value ? b : a));
+  if (worst === undefined) return [];
   const clients = Math.max(...values.map(({ conditions }) => Number(conditions['concurrency'])));
   const result =
     worst.value === 0
@@ -237,7 +276,7 @@ function serverObjectives(records: readonly MeasurementRecord[]): Objective[] {
 }
 
 function energyObjectives(records: readonly MeasurementRecord[]): Objective[] {
-  const drawn = records.filter(({ metric }) => metric === 'energy_j_per_token');
+  const drawn = records.filter(({ metric }) => metric === 'energy_j_per_token' || metric === 'energy_j_per_inference');
   const [first] = drawn.filter(isValue);
   const [absent] = drawn.filter((record) => !isValue(record));
   const about = {
@@ -250,7 +289,7 @@ function energyObjectives(records: readonly MeasurementRecord[]): Objective[] {
     const how = first.status === 'measured' ? `measured${meter === undefined ? '' : ` by ${meter}`}` : 'estimated';
     const { variant } = first.conditions;
     const work = first.conditions['phase'] === undefined ? '' : `, ${phaseText(first)}`;
-    const result = `${how}: ${formatEnergy(first)} mJ/token${variant === undefined ? '' : ` (${variant}${work})`}`;
+    const result = `${how}: ${formatEnergy(first)} m${first.unit}${variant === undefined ? '' : ` (${variant}${work})`}`;
     return [{ ...about, result, short: result, verdict: 'holds', record: first }];
   }
   if (absent?.status !== 'notRun') return [];

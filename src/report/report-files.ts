@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 import type { RecordSet } from '../core/measurement.ts';
@@ -13,7 +14,7 @@ import { reportCharts } from './sections.ts';
 
 /**
  * Writes `index.html`, `report.md`, `charts/*.svg`, `charts/*.png` and, last, `report.json` into a folder, which is made if
- * needed. Each file appears whole or not at all; files of an earlier report under the same names are replaced. Where a chart
+ * needed. Each file appears whole or not at all; those of an earlier report are replaced, and its other charts removed. Where a chart
  * cannot be drawn as PNG, no PNG is written and `report.md` shows the SVG files instead.
  *
  * @returns The paths of the files written.
@@ -24,6 +25,7 @@ export async function writeReport(report: Report, outDir: string): Promise<strin
   checkReport(report);
   const charts = reportCharts(report);
   const images = await drawImages(charts);
+  const earlier = await chartFiles(join(outDir, 'report.json'));
   const files: readonly (readonly [string, string | Uint8Array])[] = [
     ...charts.map(({ name, svg }) => [join('charts', `${name}.svg`), `${svg}\n`] as const),
     ...images,
@@ -38,7 +40,19 @@ export async function writeReport(report: Report, outDir: string): Promise<strin
     await attempt(path, () => replaceFile(path, content));
     written.push(path);
   }
+  const names = new Set(files.map(([name]) => name));
+  for (const name of earlier) if (!names.has(name)) await rm(join(outDir, name), { force: true }).catch(() => {});
   return written;
+}
+
+/** The charts that the report of a file has; none if there is no such report. */
+async function chartFiles(path: string): Promise<readonly string[]> {
+  try {
+    const charts = reportCharts(await readReport(path));
+    return charts.flatMap(({ name }) => ['svg', 'png'].map((kind) => join('charts', `${name}.${kind}`)));
+  } catch {
+    return [];
+  }
 }
 
 /** All charts as images, or none: images are the least of a report and must not cost it the rest. */

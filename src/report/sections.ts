@@ -1,3 +1,4 @@
+import { IteraError } from '../core/errors.ts';
 import type { MeasurementRecord, Metric } from '../core/measurement.ts';
 import { adaptationCharts, adaptationTable } from './adaptation-table.ts';
 import { speedCharts } from './benchmark-chart.ts';
@@ -78,10 +79,12 @@ function validationSection(records: readonly MeasurementRecord[]): Section {
       'How well the model predicts real texts. Bits per byte and word perplexity can be compared between models with ' +
       'different tokenizers; token perplexity and nats per token cannot. Brackets hold the confidence interval.',
     tables: own.length === 0 ? [] : [summaryTable(own)],
-    charts: drawn([
-      metricChart('bits_per_byte', plain.length > 0 ? plain : own),
-      ...(severalForms ? [metricChart('word_perplexity', own)] : []),
-    ]),
+    charts: drawable(() =>
+      drawn([
+        metricChart('bits_per_byte', plain.length > 0 ? plain : own),
+        ...(severalForms ? [metricChart('word_perplexity', own)] : []),
+      ]),
+    ),
   };
 }
 
@@ -98,7 +101,7 @@ function compressionSection(report: Report, records: readonly MeasurementRecord[
   const tables = judged
     ? [variantTable(records, reportVerdicts(report))]
     : [metricTable('Compressed variants', records, { metrics: comparisons })];
-  const ratios = judged ? variantCharts(records) : drawn([metricChart('perplexity_ratio', records)]);
+  const ratios = drawable(() => (judged ? variantCharts(records) : drawn([metricChart('perplexity_ratio', records)])));
   return {
     id: 'compression',
     title: 'Compression',
@@ -109,7 +112,10 @@ function compressionSection(report: Report, records: readonly MeasurementRecord[
     tables: [...tables, metricTable(judged ? 'Parameters' : 'Sizes', records, { metrics: sizes })].filter(
       ({ rows }) => rows.length > 0,
     ),
-    charts: [...ratios, ...(ratios.length > 0 && judged ? [] : drawn([metricChart('size_bytes', records)]))],
+    charts: [
+      ...ratios,
+      ...(ratios.length > 0 && judged ? [] : drawable(() => drawn([metricChart('size_bytes', records)]))),
+    ],
   };
 }
 
@@ -123,15 +129,15 @@ function runtimesSection({ exports, speed, model }: RecordKinds): Section {
       'Whether exported files compute in other runtimes what the model computes as plain loops in float64: the greatest ' +
       'difference of logits, the perplexity of a text over that of the reference, and the share of greedy tokens that are ' +
       'the same. Then how fast each runtime is on the machine described under Provenance, each in a process of its own, in ' +
-      'turns; brackets hold the 95% interval of a median.',
+      'turns; brackets hold an interval of a median, of at least 95% where there were 6 rounds or more.',
     tables: [
       ...(exports.length === 0 ? [] : [exportTable(exports)]),
       ...(speed.length === 0 ? [] : benchmarkTables(speed)),
       ...(ofModel.rows.length === 0 ? [] : [ofModel]),
     ],
     charts: [
-      ...speedCharts(speed),
-      ...drawn([metricChart('latency_ms', model), metricChart('tokens_per_second', model)]),
+      ...drawable(() => speedCharts(speed)),
+      ...drawable(() => drawn([metricChart('latency_ms', model), metricChart('tokens_per_second', model)])),
     ],
   };
 }
@@ -144,7 +150,7 @@ function adaptationSection(records: readonly MeasurementRecord[]): Section {
       'What learning from feedback changed, in a drill on feedback that comes with the package: on feedback that was held ' +
       'out, on texts that must not get worse, and in time. Brackets hold the 95% interval.',
     tables: records.length === 0 ? [] : [adaptationTable(records)],
-    charts: adaptationCharts(records),
+    charts: drawable(() => adaptationCharts(records)),
   };
 }
 
@@ -156,7 +162,7 @@ function serverSection(records: readonly MeasurementRecord[]): Section {
       'How fast the model answers over HTTP, by the number of clients that ask at the same time. Brackets hold the 95% interval ' +
       'of a median.',
     tables: records.length === 0 ? [] : [serverTable(records)],
-    charts: serverCharts(records),
+    charts: drawable(() => serverCharts(records)),
   };
 }
 
@@ -170,7 +176,10 @@ function energySection({ energy, model }: RecordKinds): Section {
       'is none, as bounds that follow from CPU time; the records say how, and why no meter could be used. Measured numbers, ' +
       'estimates and projections never share a table.',
     tables: [...energyTables(energy), ...(plain.rows.length === 0 ? [] : [plain])],
-    charts: [...energyCharts(energy), ...drawn([metricChart('energy_j_per_token', model)])],
+    charts: [
+      ...drawable(() => energyCharts(energy)),
+      ...drawable(() => drawn([metricChart('energy_j_per_token', model)])),
+    ],
   };
 }
 
@@ -180,9 +189,19 @@ function trainingSection({ curves = [] }: Report): Section {
     title: 'Training',
     text: 'How the values changed over the steps of training.',
     tables: [curveTable(curves)],
-    charts: curveCharts(curves),
+    charts: drawable(() => curveCharts(curves)),
   };
 }
 
 const drawn = (charts: readonly (ReportChart | undefined)[]): ReportChart[] =>
   charts.filter((chart) => chart !== undefined);
+
+/** Charts, or none where a number is such that no axis can hold it: the tables still show it. */
+function drawable(draw: () => readonly ReportChart[]): readonly ReportChart[] {
+  try {
+    return draw();
+  } catch (error) {
+    if (error instanceof IteraError && error.code === 'INVALID_ARGUMENT') return [];
+    throw error;
+  }
+}

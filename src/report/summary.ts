@@ -39,20 +39,24 @@ export function summarize(report: Report): Summary {
     // With bounds the variants are judged, and stand among the objectives.
     ...(report.bounds ? [] : compressionSentences(sortRecords(values).model as readonly ValueRecord[])),
   ];
+  const count = objectives.length;
+  const hasFailed = (report.failures ?? []).length > 0 || stagesOf(report, 'failed').length > 0;
   const counts = (['holds', 'doesNotHold', 'notRun'] as const).map((verdict) => of(verdict).length);
   return {
     outcome:
       objectives.length === 0
         ? 'Nothing can be said yet: nothing was measured that an objective asks for.'
         : counts[0] === objectives.length
-          ? `All ${objectives.length} objectives hold.`
-          : `Of ${objectives.length} objectives ${counts[0]} hold, ${counts[1]} do not, and ${counts[2]} were not run or could not be judged.`,
+          ? `${count === 1 ? 'The one objective holds' : `All ${count} objectives hold`}${hasFailed ? ', but something else failed: see what does not hold' : ''}.`
+          : `Of ${count} objectives ${counts[0]} hold, ${counts[1]} do not, and ${counts[2]} were not run or could not be judged.`,
     tested: testedSentences(report, values),
     holds,
     doesNotHold: [
       ...of('doesNotHold').map(sentenceOf),
       ...(report.failures ?? []),
-      ...stagesOf(report, 'failed').map(({ what, reason }) => `${what} failed: ${reason}`),
+      ...stagesOf(report, 'failed')
+        .filter(({ reason }) => !(report.failures ?? []).some((failure) => failure.includes(reason)))
+        .map(({ what, reason }) => `${what} failed: ${reason}`),
     ],
     notRun: [...stagesOf(report, 'notRun'), ...omissions(report)],
   };

@@ -26,6 +26,7 @@ export function terminalTable(table: Table, options: { readonly color?: boolean 
   ].join('\n');
 }
 
-function printable(text: string): string {
-  return text.replace(/\s+/g, ' ').replace(/\p{Cc}/gu, '');
+/** One line of text that cannot steer a terminal, nor turn round what follows. */
+export function printable(text: string): string {
+  return text.replace(/\s+/g, ' ').replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, '');
 }

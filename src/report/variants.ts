@@ -149,7 +149,7 @@ function drawVariants(
   );
 }
 
-/** Models and texts on which a variant was compared or its quality was measured, and the variants, in their order. */
+/** Models and texts on which quality was measured, and the variants, in their order. */
 function variantGroups(records: readonly MeasurementRecord[]): VariantGroup[] {
   const groups = new Map<string, VariantGroup & { variants: string[] }>();
   for (const { subject, metric, conditions } of records) {
@@ -165,7 +165,16 @@ function variantGroups(records: readonly MeasurementRecord[]): VariantGroup[] {
     groups.set(key, group);
     if (!group.variants.includes(variant)) group.variants.push(variant);
   }
-  return [...groups.values()];
+  return [...groups.values()].filter(({ subject, dataset, split }) =>
+    records.some(
+      (record) =>
+        isValue(record) &&
+        (record.metric === 'bits_per_byte' || record.metric === 'perplexity_ratio') &&
+        record.subject === subject &&
+        record.conditions.dataset === dataset &&
+        record.conditions.split === split,
+    ),
+  );
 }
 
 /** The record of a metric itself, not of another statistic of it. */
@@ -189,7 +198,7 @@ function findRecord(
 function sizeShare(records: readonly MeasurementRecord[], variant: string, subject: string): string {
   const size = findRecord(records, 'size_bytes', variant, { subject });
   const whole = findRecord(records, 'size_bytes', baseline, { subject });
-  return isValue(size) && isValue(whole) ? formatValue({ value: size.value / whole.value }) : '–';
+  return isValue(size) && isValue(whole) && whole.value > 0 ? formatValue({ value: size.value / whole.value }) : '–';
 }
 
 function gateText(verdicts: readonly GateVerdict[], variant: string, group: VariantGroup): string {

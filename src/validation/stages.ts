@@ -48,7 +48,12 @@ export async function runStages(stages: readonly Stage[], options: StagesOptions
       const seconds = found?.seconds ?? clock.seconds();
       stage.take?.(result);
       results.push(result);
-      ended.push({ id, name, status: 'done', seconds, ...(found && { resumed: true }) });
+      const reason = whyNothing(result);
+      ended.push(
+        reason === undefined
+          ? { id, name, status: 'done', seconds, ...(found && { resumed: true }) }
+          : { id, name, status: 'notRun', reason },
+      );
       if (!found) await kept?.keep(id, inputs, { result, seconds });
     } catch (error) {
       // Whatever ends a stage after an interrupt is its doing.
@@ -74,6 +79,13 @@ export async function runStages(stages: readonly Stage[], options: StagesOptions
 }
 
 /** Whether something was measured or written. */
+/** The one reason why a stage has not a single number to tell, if that is so. */
+function whyNothing({ records = [], samples = [] }: StageResult): string | undefined {
+  const reasons = new Set(records.map((record) => (record.status === 'notRun' ? record.reason : undefined)));
+  const [reason] = reasons;
+  return samples.length === 0 && reasons.size === 1 ? reason : undefined;
+}
+
 function isTelling({ records = [], samples = [] }: StageResult): boolean {
   return samples.length > 0 || records.some(({ status }) => status !== 'notRun');
 }

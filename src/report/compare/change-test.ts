@@ -93,9 +93,16 @@ function testIntervals(before: ValueRecord, after: ValueRecord): ChangeTest {
 
 /** Without any spread, only no difference at all is chance. */
 const tail = (difference: number, error: number, degrees: number): number =>
-  error === 0 ? (difference === 0 ? 1 : 0) : studentTail(difference / error, degrees);
+  // Where numbers are too large to compute with, nothing can be told.
+  Number.isFinite(difference) && Number.isFinite(error) && !Number.isNaN(degrees)
+    ? error === 0
+      ? difference === 0
+        ? 1
+        : 0
+      : studentTail(difference / error, degrees)
+    : 1;
 
 function endsOf(difference: number, error: number, degrees: number): readonly [number, number] {
-  const reach = error === 0 ? 0 : error * studentQuantile(0.95, degrees);
+  const reach = error === 0 || Number.isNaN(degrees) ? 0 : error * studentQuantile(0.95, degrees);
   return [difference - reach, difference + reach];
 }

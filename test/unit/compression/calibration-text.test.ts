@@ -25,11 +25,11 @@ describe('cutWindows', () => {
     expect(spell(windows).sort()).toEqual([expect.stringMatching(/^(de){4}$|^(ed){4}$/), '|ab', '|ccccccc', '|fgh']);
   });
 
-  it('takes all of a text that is too short, each token once', () => {
-    for (const seed of [1, 2, 3, 4, 5]) {
+  it('takes all of a text that is too short, each token once, but for what is left of one token', () => {
+    for (let seed = 1; seed <= 20; seed++) {
       const windows = spell(cutWindows(documents, tokenizer, { tokens: 1000, windowTokens: 8 }, seed));
-      expect(windows.every((window) => window.length <= 8)).toBe(true);
-      expect([...windows.join('')].sort().join('')).toBe(`abccccccc${'d'.repeat(20)}${'e'.repeat(20)}fgh||||`);
+      expect(windows.every((window) => window.length >= 2 && window.length <= 8)).toBe(true);
+      expect([...windows.join('')].sort().join('')).toMatch(/^abc{7}d{18,20}e{18,20}fgh\|{4}$/);
     }
   });
 
