@@ -3,14 +3,14 @@ import { basename, resolve } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 import { openDataset } from '../data/dataset-files.ts';
 import { fineTuningRecipe } from '../training/fine-tuning-recipe.ts';
-import { parseRecipe, type Recipe } from '../training/recipe.ts';
+import { parseRecipe, type Recipe, teacherNames } from '../training/recipe.ts';
 
 /** The options of `train` that decide its recipe. */
 export interface RecipeOptions {
   readonly recipe?: string;
   readonly init?: string;
   readonly text?: readonly string[];
-  readonly teacher?: string;
+  readonly teacher?: readonly string[];
   readonly steps?: number;
   readonly learningRate?: number;
   readonly batchSize?: number;
@@ -58,7 +58,7 @@ export async function chooseRecipe(options: RecipeOptions, signal?: AbortSignal)
 export function describeRecipe(recipe: Recipe, init: string | undefined): string {
   const texts = recipe.mixture.map(({ dataset }) => basename(dataset)).join(', ');
   const teacher = recipe.distillation
-    ? `, ${recipe.distillation.weight * 100}% learnt from ${recipe.distillation.teacher}`
+    ? `, ${recipe.distillation.weight * 100}% learnt from ${teacherNames(recipe).join(' and ')}`
     : '';
   const start = init === undefined ? `training ${recipe.name}` : `training ${basename(resolve(init))} further`;
   return (
@@ -75,7 +75,7 @@ function chosen(options: RecipeOptions, stated: object = {}): Partial<Recipe> {
   return {
     ...Object.fromEntries(given),
     ...(options.teacher !== undefined && {
-      distillation: { ...usualDistillation, ...before, teacher: options.teacher },
+      distillation: { ...usualDistillation, ...before, teacher: [...options.teacher] },
     }),
   };
 }

@@ -36,7 +36,11 @@ export function trainCommand(): Command {
       'with --init and without a recipe: text, folder or dataset to train on; repeatable',
       collect,
     )
-    .option('--teacher <dir>', "learn from this model's predictions too; it must have the same tokenizer")
+    .option(
+      '--teacher <dir>',
+      "learn from this model's predictions too; it must have the same tokenizer; repeatable: their mean",
+      collect,
+    )
     .option('--out <dir>', 'model folder to write (default: models/<name of the recipe>)')
     .option('--overwrite', 'replace the files of a model folder that exists')
     .option('--run-dir <dir>', 'folder for the checkpoint (default: runs/<name of the recipe>)')
@@ -84,8 +88,8 @@ async function run(options: TrainCommandOptions): Promise<void> {
       ...(options.dataDir && { dataDir: options.dataDir }),
       signal,
       onStage: (stage) => progress.note(stage),
-      onTeacher: ({ source, done, total }) => {
-        progress.update({ done, total, unit: 'token', detail: `the teacher reads ${source}` });
+      onTeacher: ({ teacher, source, done, total }) => {
+        progress.update({ done, total, unit: 'token', detail: `${teacher} reads ${source}` });
         if (done === total) progress.end();
       },
       onStep: ({ step, totalSteps, loss, divergence, tokensPerSecond }) =>
@@ -144,7 +148,7 @@ async function writeModel(
 const fromTeacher = (divergence: number | undefined): string =>
   divergence === undefined ? '' : `  from teacher ${divergence.toFixed(4)}`;
 
-function describe(recipe: Recipe, { progress, sources, init, teacher }: TrainedRun, threads: number): ModelProvenance {
+function describe(recipe: Recipe, { progress, sources, init, teachers }: TrainedRun, threads: number): ModelProvenance {
   return {
     schemaVersion: 1,
     name: recipe.name,
@@ -155,7 +159,7 @@ function describe(recipe: Recipe, { progress, sources, init, teacher }: TrainedR
       return { ...source, ...(licence !== undefined && { licence }) };
     }),
     ...(init && { init }),
-    ...(teacher && { teacher }),
+    ...(teachers && { teachers }),
     training: {
       steps: progress.step,
       tokens: progress.step * recipe.batchSize * recipe.sequenceLength,
@@ -168,13 +172,16 @@ function describe(recipe: Recipe, { progress, sources, init, teacher }: TrainedR
   };
 }
 
+const published = (teacher: string | readonly string[]): string | string[] =>
+  typeof teacher === 'string' ? basename(resolve(teacher)) : teacher.map((one) => basename(resolve(one)));
+
 /** The recipe as it is published with the model: of the user's own files it names the file, not the folders. */
 function withoutPaths(recipe: Recipe): Recipe {
   const { mixture, distillation } = recipe;
   return {
     ...recipe,
     mixture: mixture.map((source) => ({ ...source, dataset: basename(source.dataset) })),
-    ...(distillation && { distillation: { ...distillation, teacher: basename(resolve(distillation.teacher)) } }),
+    ...(distillation && { distillation: { ...distillation, teacher: published(distillation.teacher) } }),
   };
 }
 

@@ -42,8 +42,8 @@ export interface ModelProvenance {
   }[];
   /** The model whose weights training started from; absent if they were random. */
   readonly init?: SourceModelFacts;
-  /** The model whose predictions it learnt from. */
-  readonly teacher?: SourceModelFacts;
+  /** The models whose predictions it learnt from. */
+  readonly teachers?: readonly SourceModelFacts[];
   readonly training: {
     readonly steps: number;
     readonly tokens: number;
@@ -168,10 +168,10 @@ function measurementRow(record: MeasurementRecord): string[] {
   return [dataset, split, record.metric, record.value.toFixed(digits), interval, `${record.n}`, record.method];
 }
 
-function describeOrigin({ init, teacher }: ModelProvenance): string {
+function describeOrigin({ init, teachers }: ModelProvenance): string {
   const named = ({ name, sha256 }: SourceModelFacts) => `${name} (weights \`${sha256.slice(0, 16)}...\`)`;
   const start = init ? `trained on from the weights of ${named(init)}` : 'trained from scratch';
-  return teacher ? `${start}, with the predictions of ${named(teacher)} besides the text,` : start;
+  return teachers ? `${start}, with the predictions of ${teachers.map(named).join(' and ')} besides the text,` : start;
 }
 
 function describeLayers(config: ModelConfig): string {

@@ -33,6 +33,8 @@ const modelSizes = Type.Object(
   { additionalProperties: false },
 );
 
+const modelName = Type.String({ minLength: 1 });
+
 const recipeSchema = Type.Object(
   {
     /** Name of the model folder that the recipe makes. */
@@ -52,8 +54,8 @@ const recipeSchema = Type.Object(
     distillation: Type.Optional(
       Type.Object(
         {
-          /** Path of a model folder or name of a bundled model. */
-          teacher: Type.String({ minLength: 1 }),
+          /** Path of a model folder or name of a bundled model; of several, the mean of their predictions counts. */
+          teacher: Type.Union([modelName, Type.Array(modelName, { minItems: 1, maxItems: 8 })]),
           /** Softens both distributions; 1 leaves them as they are. */
           temperature: Type.Number({ minimum: 0.1, maximum: 100 }),
           /** Share of the teacher in the objective. */
@@ -120,6 +122,10 @@ const recipeSchema = Type.Object(
   },
   { additionalProperties: false },
 );
+
+/** The models that a recipe names as teachers. */
+export const teacherNames = ({ distillation }: Pick<Recipe, 'distillation'>): readonly string[] =>
+  distillation === undefined ? [] : [distillation.teacher].flat();
 
 /** Everything that decides a training run: the same recipe and texts give the same model. */
 export type Recipe = Static<typeof recipeSchema>;

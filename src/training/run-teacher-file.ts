@@ -5,12 +5,15 @@ import type { Recipe } from './recipe.ts';
 import type { PreparedTokenizer } from './run-tokenizer-file.ts';
 import type { SourceModel } from './source-models-file.ts';
 import { createTeacher } from './teacher.ts';
+import { averageTeachers } from './teacher-average.ts';
 import { loadTeacherPredictions } from './teacher-cache-file.ts';
 import type { CachedPredictions } from './teacher-predictions-file.ts';
 import { readTeacherRows, type TeacherRows } from './teacher-rows.ts';
 
 /** How far a teacher's predictions of one source of the mixture are. */
 export interface TeacherProgress {
+  /** Name of the teacher. */
+  readonly teacher: string;
   /** Name of the dataset, or path of the text. */
   readonly source: string;
   /** Tokens of the source. */
@@ -25,10 +28,40 @@ export interface RunTeacherOptions {
   readonly onTeacher?: (progress: TeacherProgress) => void;
 }
 
-/** The teacher of a run: its predictions for all sources, made before training, or for each batch as it comes. */
+/** The teacher of a run, or several as one: predictions for all sources, made before training, or for each batch as it comes. */
 export interface RunTeacher {
   teach(batch: Batch): Promise<TeacherRows>;
   close(): Promise<void>;
+}
+
+/**
+ * Prepares the teachers of a run, one after the other.
+ *
+ * @throws {@link IteraError} what `prepareTeacher` throws.
+ */
+export async function prepareTeachers(
+  recipe: Recipe,
+  models: readonly SourceModel[],
+  tokenizer: PreparedTokenizer,
+  sources: readonly TokenizedDataset[],
+  options: RunTeacherOptions,
+): Promise<RunTeacher | undefined> {
+  const teachers: RunTeacher[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(teachers.map((teacher) => teacher.close()));
+  };
+  try {
+    for (const model of models) teachers.push(await prepareTeacher(recipe, model, tokenizer, sources, options));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  if (teachers.length === 0) return undefined;
+  return {
+    teach: async (batch) =>
+      averageTeachers(await Promise.all(teachers.map((teacher) => teacher.teach(batch))), batch.targets),
+    close,
+  };
 }
 
 /**
@@ -37,9 +70,9 @@ export interface RunTeacher {
  * @throws {@link IteraError} `CONFIG_INVALID` if there are fewer tokens than `topK`, and what `loadTeacherPredictions`
  *   throws.
  */
-export async function prepareTeacher(
+async function prepareTeacher(
   { distillation, sequenceLength }: Recipe,
-  { folder, sha256 }: SourceModel,
+  { folder, facts, sha256 }: SourceModel,
   { tokenizer, sha256: tokenizerSha256 }: PreparedTokenizer,
   sources: readonly TokenizedDataset[],
   { threads, signal, onStage, onTeacher }: RunTeacherOptions,
@@ -59,11 +92,11 @@ export async function prepareTeacher(
   const close = async (): Promise<void> => {
     await Promise.all(predictions.map((one) => one.close()));
   };
-  onStage?.("preparing the teacher's predictions");
+  onStage?.(`preparing the predictions of ${facts.name}`);
   try {
     for (const source of sources) {
-      const onProgress = (progress: Omit<TeacherProgress, 'source'>) =>
-        onTeacher?.({ source: source.name, ...progress });
+      const onProgress = (progress: { readonly done: number; readonly total: number }) =>
+        onTeacher?.({ teacher: facts.name, source: source.name, ...progress });
       predictions.push(await loadTeacherPredictions(source, identity, open, { signal, onProgress }));
     }
   } catch (error) {

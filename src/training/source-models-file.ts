@@ -9,7 +9,7 @@ import { presetConfig } from '../models/presets.ts';
 import { resizeConfig, type SizeChange } from '../models/resizing.ts';
 import { openModel } from '../runtime/load-model-file.ts';
 import { createTokenizer, type Tokenizer } from '../text/tokenizer.ts';
-import type { Recipe } from './recipe.ts';
+import { type Recipe, teacherNames } from './recipe.ts';
 import { hashTokenizer, type PreparedTokenizer } from './run-tokenizer-file.ts';
 
 /** Another model that a training run builds on. */
@@ -25,7 +25,8 @@ export interface SourceModel {
 export interface SourceModels {
   /** Its weights are those that training starts from. */
   readonly init?: SourceModel;
-  readonly teacher?: SourceModel;
+  /** In the recipe's order; their mean is learnt from. */
+  readonly teachers: readonly SourceModel[];
   readonly tokenizer?: PreparedTokenizer;
 }
 
@@ -42,25 +43,27 @@ export async function openSourceModels(
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<SourceModels> {
   const first = init === undefined ? undefined : await openSource(init, options);
-  const teacher = recipe.distillation && (await openSource(recipe.distillation.teacher, options));
-  const owner = first ?? teacher;
-  if (owner === undefined) return {};
+  const teachers: SourceModel[] = [];
+  for (const name of teacherNames(recipe)) teachers.push(await openSource(name, options));
+  const owner = first ?? teachers[0];
+  if (owner === undefined) return { teachers };
   const { tokenizerJson, tokenizerConfig } = owner.folder;
   const sha256 = hashTokenizer(tokenizerJson);
   const tokenizer = createTokenizer(tokenizerJson, tokenizerConfig);
   if (first) checkRecipe(recipe, first);
   checkTokenizer(recipe, tokenizer, owner);
-  if (teacher && hashTokenizer(teacher.folder.tokenizerJson) !== sha256) {
+  const stranger = teachers.find(({ folder }) => hashTokenizer(folder.tokenizerJson) !== sha256);
+  if (stranger) {
     throw new IteraError(
       'TOKENIZER_MISMATCH',
-      `Expected teacher and student to have one tokenizer, but that of ${teacher.folder.dir} is not that of ` +
+      `Expected teachers and student to have one tokenizer, but that of ${stranger.folder.dir} is not that of ` +
         `${owner.folder.dir}. Their predictions are of different tokens: choose a teacher with the same tokenizer.json.`,
-      { teacher: teacher.folder.dir, student: owner.folder.dir },
+      { teacher: stranger.folder.dir, student: owner.folder.dir },
     );
   }
   return {
     ...(first && { init: first }),
-    ...(teacher && { teacher }),
+    teachers,
     tokenizer: { tokenizer, tokenizerJson, tokenizerConfig, sha256 },
   };
 }

@@ -14,7 +14,7 @@ import type { SourceModelFacts } from '../models/model-card.ts';
 import { readCheckpoint, writeCheckpoint } from './checkpoint-file.ts';
 import { writeCurves } from './curve-file.ts';
 import { parseRecipe, type Recipe } from './recipe.ts';
-import { prepareTeacher, type TeacherProgress } from './run-teacher-file.ts';
+import { prepareTeachers, type TeacherProgress } from './run-teacher-file.ts';
 import { type PreparedTokenizer, prepareTokenizer } from './run-tokenizer-file.ts';
 import { readValidation, validate } from './run-validation-file.ts';
 import { startShardThreads } from './shard-threads-file.ts';
@@ -79,8 +79,8 @@ export interface TrainedRun {
   }[];
   /** The model that it started from, if any. */
   readonly init?: SourceModelFacts;
-  /** The model that it learnt from, if any. */
-  readonly teacher?: SourceModelFacts;
+  /** The models that it learnt from, if any. */
+  readonly teachers?: readonly SourceModelFacts[];
 }
 
 /**
@@ -118,7 +118,7 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
     sequenceLength: recipe.sequenceLength,
     seed: recipe.seed,
   });
-  const teacher = models.teacher && (await prepareTeacher(recipe, models.teacher, prepared, tokens, options));
+  const teacher = await prepareTeachers(recipe, models.teachers, prepared, tokens, options);
 
   onStage?.('building the training graph');
   const takeSteps = async (stepper: Stepper): Promise<TrainingProgress> => {
@@ -170,7 +170,7 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
       weight: recipe.mixture[index]?.weight ?? 1,
     })),
     ...(models.init && { init: models.init.facts }),
-    ...(models.teacher && { teacher: models.teacher.facts }),
+    ...(models.teachers.length > 0 && { teachers: models.teachers.map(({ facts }) => facts) }),
   };
 }
 
@@ -214,7 +214,7 @@ function keyOf(
   { distillation, ...recipe }: Recipe,
   datasets: readonly Dataset[],
   { sha256 }: PreparedTokenizer,
-  { init, teacher }: SourceModels,
+  { init, teachers }: SourceModels,
   rounding: unknown,
 ): string {
   const parts: unknown[] = [
@@ -222,7 +222,7 @@ function keyOf(
     datasets.map(({ sha256: hash, reading }) => (reading === undefined ? hash : [hash, reading])),
     sha256,
     ...(init ? [{ init: init.sha256 }] : []),
-    ...(teacher ? [{ ...distillation, teacher: teacher.sha256 }] : []),
+    ...(teachers.length > 0 ? [{ ...distillation, teacher: teachers.map((one) => one.sha256).join(' ') }] : []),
     ...(rounding === undefined ? [] : [{ rounding }]),
   ];
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex');

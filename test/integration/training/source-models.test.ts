@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readModelFolder, writeModelFolder } from '../../../src/models/model-folder-file.ts';
 import type { Recipe } from '../../../src/training/recipe.ts';
+import type { TeacherProgress } from '../../../src/training/run-teacher-file.ts';
 import type { StepReport } from '../../../src/training/trainer.ts';
 import { runTraining, type TrainedRun, type TrainingRunOptions } from '../../../src/training/training-run-file.ts';
 import { countDifferentBits } from '../../unit/training/toy-model.ts';
@@ -137,7 +138,7 @@ describe('a run with a teacher', () => {
 
   it('uses its tokenizer, comes closer to it than without, and says who taught', async () => {
     expect(whole.tokenizerJson).toEqual(teacher.tokenizerJson);
-    expect(whole.teacher?.name).toBe('the-teacher');
+    expect(whole.teachers?.map(({ name }) => name)).toEqual(['the-teacher']);
     expect(await readdir(join(toy.folder, 'student'))).not.toContain('tokenizer.json');
     const alone: StepReport[] = [];
     const plain = recipeOf({ distillation: { ...distillation(), weight: 0 } });
@@ -179,6 +180,26 @@ describe('a run with a teacher', () => {
     const otherDir = await store(whole, 'student-model');
     const other = recipeOf({ distillation: { ...distillation(), teacher: otherDir } });
     await expect(start('student', other, { resume: true })).rejects.toMatchObject({ code: 'CHECKPOINT_INVALID' });
+  });
+
+  it('learns from the mean of several, each asked once, and says who they were', async () => {
+    const otherDir = await store(whole, 'second-teacher');
+    const few = { ...distillation(), topK: 8 };
+    const read: string[] = [];
+    const onTeacher = ({ teacher: name, done, total }: TeacherProgress) => done === total && read.push(name);
+    const both = recipeOf({ steps: 3, distillation: { ...few, teacher: [teacherDir, otherDir] } });
+    const run = await start('two', both, { onTeacher });
+    const { sha256 } = await readModelFolder(otherDir);
+    expect(run.teachers?.[1]?.sha256).toBe(sha256['model.safetensors']);
+    expect(run.teachers).toHaveLength(2);
+    expect(read).toEqual(['the-teacher', 'the-teacher']);
+    const alone = recipeOf({ steps: 3, distillation: { ...few, teacher: [teacherDir] } });
+    const one = await start('one', alone, { onTeacher });
+    const plain = await start('named', recipeOf({ steps: 3, distillation: few }), { onTeacher });
+    expect(read).toHaveLength(2);
+    expect(countDifferentBits(one.stepper.parameters.data, plain.stepper.parameters.data)).toBe(0);
+    expect(countDifferentBits(run.stepper.parameters.data, plain.stepper.parameters.data)).toBeGreaterThan(0);
+    await expect(start('two', alone, { resume: true })).rejects.toMatchObject({ code: 'CHECKPOINT_INVALID' });
   });
 
   it('refuses one with another tokenizer or fewer tokens than are asked for', async () => {

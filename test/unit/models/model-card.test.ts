@@ -149,8 +149,11 @@ describe('the model card', () => {
     expect(card({})).toContain('trained from scratch on a CPU');
     expect(card({ init })).toContain('trained on from the weights of first (weights `5555555555555555...`) on a CPU');
     expect(card({ init })).toContain('nothing but the texts above and those of first:');
-    expect(card({ teacher })).toContain('trained from scratch, with the predictions of large (weights `6666');
-    expect(card({ init, teacher })).not.toContain('scratch');
+    expect(card({ teachers: [teacher] })).toContain(
+      'trained from scratch, with the predictions of large (weights `6666',
+    );
+    expect(card({ teachers: [init, teacher] })).toMatch(/predictions of first \(.*\) and large \(/);
+    expect(card({ init, teachers: [teacher] })).not.toContain('scratch');
   });
 
   test('shows measurements as a table whose cells stay cells', () => {

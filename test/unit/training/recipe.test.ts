@@ -131,6 +131,9 @@ describe('parseRecipe', () => {
   it.each<[string, unknown]>([
     ['teacher', ''],
     ['teacher', 5],
+    ['teacher', []],
+    ['teacher', ['']],
+    ['teacher', Array(9).fill('models/large')],
     ['temperature', 0],
     ['temperature', 101],
     ['weight', -0.1],
