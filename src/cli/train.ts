@@ -23,6 +23,7 @@ interface TrainCommandOptions extends RecipeOptions {
   readonly resume?: boolean;
   readonly threads: number;
   readonly licence?: string;
+  readonly half?: boolean;
   readonly json?: boolean;
 }
 
@@ -53,6 +54,7 @@ export function trainCommand(): Command {
     .option('--seed <n>', 'seed, instead of that of the recipe', parseSeed)
     .option('--threads <n>', 'threads of the runtime', parseThreads, Math.max(1, cpus().length))
     .option('--licence <name>', 'what the weights are published under, for the model card (SPDX, e.g. Apache-2.0)')
+    .option('--half', 'store the weights in half precision: a file of half the size')
     .option('--json', 'print the provenance record as JSON on stdout')
     .addHelpText(
       'after',
@@ -126,14 +128,15 @@ async function writeModel(
   outDir: string,
   recipe: Recipe,
   trained: TrainedRun,
-  { threads, dataDir, licence }: TrainCommandOptions,
+  { threads, dataDir, licence, half }: TrainCommandOptions,
   signal: AbortSignal,
 ): Promise<ModelProvenance> {
   const { config, tokenizerJson, tokenizerConfig } = trained;
   const weights = trained.stepper.parameters.views;
   const write = async (itera: ModelProvenance): Promise<void> => {
     const readme = renderModelCard(config, itera);
-    await writeModelFolder(outDir, { config, weights, tokenizerJson, tokenizerConfig, itera, readme });
+    const weightsDtype = half ? 'float16' : 'float32';
+    await writeModelFolder(outDir, { config, weights, weightsDtype, tokenizerJson, tokenizerConfig, itera, readme });
   };
   const charts = await writeCurves(outDir, trained.progress);
   const facts = { ...describe(recipe, trained, threads), charts, ...(licence && { licence }) };

@@ -12,8 +12,14 @@ export function toFloat16(values: ArrayLike<number>): Uint16Array {
 
 /** The numbers that half-precision bits stand for; every one is also a single-precision number. */
 export function fromFloat16(bits: Uint16Array): Float32Array {
-  return Float32Array.from(bits, decode);
+  decoded ??= Float32Array.from({ length: 2 ** 16 }, (_, half) => decode(half));
+  const values = new Float32Array(bits.length);
+  for (let index = 0; index < bits.length; index++) values[index] = decoded[bits[index] as number] as number;
+  return values;
 }
+
+/** What each pattern of 16 bits stands for: a table, since models have millions of numbers. Made when first needed. */
+let decoded: Float32Array | undefined;
 
 /** The nearest numbers that half precision can hold. */
 export const roundToFloat16 = (values: ArrayLike<number>): Float32Array => fromFloat16(toFloat16(values));

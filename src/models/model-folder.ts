@@ -1,5 +1,6 @@
 import { IteraError } from '../core/errors.ts';
-import type { Tensor } from '../core/tensor.ts';
+import { fromFloat16, largestFloat16, toFloat16 } from '../core/float16.ts';
+import { type Tensor, tensor } from '../core/tensor.ts';
 import type { ModelConfig } from './config.ts';
 import { formatConfig, parseConfig } from './config-json.ts';
 import { parameterShapes } from './parameters.ts';
@@ -21,6 +22,8 @@ export interface ModelContents {
   readonly config: ModelConfig;
   /** float32, exactly the names and shapes of `parameterShapes(config)`, in its order. */
   readonly weights: Map<string, Tensor<'float32'>>;
+  /** How `model.safetensors` holds all of them: in half precision, or as they are in memory. */
+  readonly weightsDtype: WeightsDtype;
   readonly tokenizerJson: unknown;
   readonly tokenizerConfig: unknown;
   /** `itera.json`: folder schema version and provenance. */
@@ -28,10 +31,15 @@ export interface ModelContents {
   readonly generationConfig: unknown;
 }
 
+/** Element type of the weights in a model's file. */
+export type WeightsDtype = 'float32' | 'float16';
+
 /** What `formatModelFiles` needs; without `generationConfig` one with the configuration's tokens is written. */
 export interface ModelToWrite {
   readonly config: ModelConfig;
   readonly weights: ReadonlyMap<string, Tensor>;
+  /** `float16` makes a file of half the size, of weights rounded to 11 significant bits. Default: `float32`. */
+  readonly weightsDtype?: WeightsDtype;
   readonly tokenizerJson: unknown;
   readonly tokenizerConfig: unknown;
   readonly itera: unknown;
@@ -71,10 +79,12 @@ export function parseModelFiles(files: ReadonlyMap<string, Uint8Array>, source: 
     .map((bytes, index) => parseJson(bytes, requiredModelFiles[index] ?? '', source));
   const config = parseConfig(configJson);
   checkTokenizerSize(config, tokenizerJson);
-  const weights = checkWeights(config, decodeSafetensors(need('model.safetensors')).tensors);
+  const { tensors } = decodeSafetensors(need('model.safetensors'));
+  const isHalf = [...tensors.values()].every(({ dtype }) => dtype === 'float16');
   return {
     config,
-    weights,
+    weights: checkWeights(config, new Map([...tensors].map(([name, stored]) => [name, widen(stored)]))),
+    weightsDtype: isHalf ? 'float16' : 'float32',
     tokenizerJson,
     tokenizerConfig,
     itera: optional('itera.json'),
@@ -92,6 +102,7 @@ export function formatModelFiles(model: ModelToWrite): Map<string, Uint8Array> {
   const { config } = model;
   checkTokenizerSize(config, model.tokenizerJson);
   const weights = checkWeights(config, model.weights);
+  const isHalf = model.weightsDtype === 'float16';
   const generationConfig = model.generationConfig ?? {
     _from_model_config: true,
     bos_token_id: config.bosTokenId,
@@ -102,7 +113,7 @@ export function formatModelFiles(model: ModelToWrite): Map<string, Uint8Array> {
   const json = (value: unknown) => encoder.encode(`${JSON.stringify(value ?? {}, null, 2)}\n`);
   const files = new Map<string, Uint8Array>([
     // transformers refuses a file that does not name its framework.
-    ['model.safetensors', encodeSafetensors(weights, { format: 'pt' })],
+    ['model.safetensors', encodeSafetensors(isHalf ? narrow(weights) : weights, { format: 'pt' })],
     ['tokenizer.json', json(model.tokenizerJson)],
     ['tokenizer_config.json', json(model.tokenizerConfig)],
     ['generation_config.json', json(generationConfig)],
@@ -113,8 +124,33 @@ export function formatModelFiles(model: ModelToWrite): Map<string, Uint8Array> {
   if (model.readme !== undefined) {
     files.set('README.md', encoder.encode(model.readme));
   }
-  files.set('config.json', json(formatConfig(config)));
+  files.set('config.json', json({ ...formatConfig(config), torch_dtype: isHalf ? 'float16' : 'float32' }));
   return files;
+}
+
+/** A tensor of half precision in single precision, which holds all its numbers; any other as it is. */
+const widen = (stored: Tensor): Tensor =>
+  stored.dtype === 'float16' ? tensor('float32', stored.shape, fromFloat16(stored.data as Uint16Array)) : stored;
+
+/**
+ * Weights in half precision.
+ *
+ * @throws {@link IteraError} `WEIGHTS_INVALID` if one is beyond its range.
+ */
+function narrow(weights: ReadonlyMap<string, Tensor<'float32'>>): Map<string, Tensor> {
+  const halves = new Map<string, Tensor>();
+  for (const [name, { shape, data }] of weights) {
+    const value = data.find((weight) => Math.abs(weight) > largestFloat16);
+    if (value !== undefined) {
+      throw new IteraError(
+        'WEIGHTS_INVALID',
+        `Weight '${name}' holds ${value}, but half precision ends at ${largestFloat16}. Store the model in float32.`,
+        { name, value },
+      );
+    }
+    halves.set(name, tensor('float16', shape, toFloat16(data)));
+  }
+  return halves;
 }
 
 /**

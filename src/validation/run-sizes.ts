@@ -1,16 +1,15 @@
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { measureSizes } from '../compression/variant-size.ts';
 import { type MeasurementRecord, recordId } from '../core/measurement.ts';
 import { encodeInferenceModel } from '../models/inference-model.ts';
 import { countParameters } from '../models/parameters.ts';
+import { encodeSafetensors } from '../models/safetensors.ts';
 import type { VariantPreparation } from './compared-variants.ts';
 import type { Stage } from './stage.ts';
 import type { StageContext } from './stage-context.ts';
 
 /** A stage that counts parameters and measures what the model and its variants take, on disk and in memory. */
 export function sizesStage({ folder, name, signal }: StageContext, variants: VariantPreparation): Stage {
-  const { config, dir } = folder;
+  const { config, weights } = folder;
   return {
     ...{ id: 'sizes', name: 'measuring sizes and memory', expectedS: 10 },
     inputs: () => variants.hashes(),
@@ -32,9 +31,9 @@ export function sizesStage({ folder, name, signal }: StageContext, variants: Var
           ? [
               record(
                 'size_bytes',
-                (await stat(join(dir, 'model.safetensors'))).size,
+                encodeSafetensors(weights, { format: 'pt' }).length,
                 'bytes',
-                'size of model.safetensors',
+                'size of the weights in float32 as a safetensors file',
               ),
             ]
           : await measureSizes(

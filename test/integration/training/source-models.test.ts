@@ -103,7 +103,17 @@ describe('a run that starts from a model', () => {
   it('needs no recipe on the command line', async () => {
     const out = join(toy.folder, 'Tuned Model');
     const places = ['--out', out, '--run-dir', join(toy.folder, 'tuned-run'), '--threads', '1'];
-    const sizes = ['--steps', '4', '--batch-size', '4', '--sequence-length', '32', '--learning-rate', '0.002'];
+    const sizes = [
+      '--steps',
+      '4',
+      '--batch-size',
+      '4',
+      '--sequence-length',
+      '32',
+      '--learning-rate',
+      '0.002',
+      '--half',
+    ];
     const { code, stderr } = await command('train', '--init', teacherDir, '--text', toy.textPath, ...places, ...sizes);
     expect({ code, stderr }).toEqual({
       code: 0,
@@ -117,6 +127,7 @@ describe('a run that starts from a model', () => {
       init: { name: 'the-teacher' },
       recipe: { mixture: [{ dataset: 'tiny.txt', weight: 1 }], microBatchSize: 1 },
     });
+    expect((await readModelFolder(out)).weightsDtype).toBe('float16');
     expect(await readFile(join(out, 'README.md'), 'utf8')).toContain('trained on from the weights of the-teacher');
   });
 });
