@@ -1,12 +1,13 @@
 import { cpus } from 'node:os';
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { Command, Option } from 'commander';
 import { IteraError } from '../core/errors.ts';
 import { type MeasurementRecord, withoutSamples } from '../core/measurement.ts';
 import { type Split, splits } from '../data/dataset-registry.ts';
 import { defaultWindow, distinctDatasets } from '../evaluation/dataset-quality.ts';
 import { type ModelProvenance, renderModelCard } from '../models/model-card.ts';
-import { type ModelFolder, writeModelFolder } from '../models/model-folder-file.ts';
+import { writeIntoFolder } from '../models/model-copy-file.ts';
+import type { ModelFolder } from '../models/model-folder-file.ts';
 import { compressedVariants } from '../models/variants.ts';
 import { summaryTable } from '../report/table.ts';
 import { terminalTable } from '../report/terminal-table.ts';
@@ -142,7 +143,7 @@ function savedHistory(folder: ModelFolder): ModelProvenance {
   );
 }
 
-/** Replaces the folder's measurements of the same things and writes its card anew. */
+/** Replaces the folder's measurements of the same things and writes its card anew; all else stays as it is. */
 async function saveMeasurements(
   folder: ModelFolder,
   history: ModelProvenance,
@@ -151,5 +152,6 @@ async function saveMeasurements(
   const replaced = new Set(records.map(({ id }) => id));
   const kept = history.measurements.filter(({ id }) => !replaced.has(id));
   const itera: ModelProvenance = { ...history, measurements: [...kept, ...records.map(withoutSamples)] };
-  await writeModelFolder(folder.dir, { ...folder, itera, readme: renderModelCard(folder.config, itera) });
+  await writeIntoFolder(join(folder.dir, 'itera.json'), `${JSON.stringify(itera, undefined, 2)}\n`);
+  await writeIntoFolder(join(folder.dir, 'README.md'), renderModelCard(folder.config, itera));
 }

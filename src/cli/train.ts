@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { IteraError } from '../core/errors.ts';
 import { findDatasetEntry } from '../data/dataset-registry.ts';
 import { type ModelProvenance, renderModelCard } from '../models/model-card.ts';
+import type { WeightsDtype } from '../models/model-folder.ts';
 import { writeModelFolder } from '../models/model-folder-file.ts';
 import { writeCurves } from '../training/curve-file.ts';
 import type { Recipe } from '../training/recipe.ts';
@@ -133,14 +134,15 @@ async function writeModel(
 ): Promise<ModelProvenance> {
   const { config, tokenizerJson, tokenizerConfig } = trained;
   const weights = trained.stepper.parameters.views;
+  const weightsDtype: WeightsDtype = half ? 'float16' : 'float32';
   const write = async (itera: ModelProvenance): Promise<void> => {
     const readme = renderModelCard(config, itera);
-    const weightsDtype = half ? 'float16' : 'float32';
     await writeModelFolder(outDir, { config, weights, weightsDtype, tokenizerJson, tokenizerConfig, itera, readme });
   };
-  const charts = await writeCurves(outDir, trained.progress);
-  const facts = { ...describe(recipe, trained, threads), charts, ...(licence && { licence }) };
-  await write(facts);
+  const plain = { ...describe(recipe, trained, threads), ...(licence && { licence }), ...(half && { weightsDtype }) };
+  // Before anything else, so that no failure leaves a folder that is not a model.
+  await write(plain);
+  const facts = { ...plain, charts: await writeCurves(outDir, trained.progress) };
   const samples = await writeSamples(outDir, recipe, { ...(dataDir && { dataDir }), signal });
   const provenance = { ...facts, samples };
   await write(provenance);

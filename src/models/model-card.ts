@@ -1,5 +1,6 @@
 import type { MeasurementRecord } from '../core/measurement.ts';
 import type { ModelConfig } from './config.ts';
+import type { WeightsDtype } from './model-folder.ts';
 import { countParameters } from './parameters.ts';
 import type { CompressedVariant, VariantRecord } from './variants.ts';
 
@@ -59,6 +60,8 @@ export interface ModelProvenance {
   readonly samples?: readonly SampleText[];
   /** Charts of the training beside the card: name of the file and what it shows. */
   readonly charts?: readonly { readonly file: string; readonly title: string }[];
+  /** Present if the weights are stored rounded to half precision. */
+  readonly weightsDtype?: WeightsDtype;
   /** Under what the weights are published, if its maker has said so: SPDX expression or name. */
   readonly licence?: string;
 }
@@ -66,9 +69,21 @@ export interface ModelProvenance {
 /** The model card (README.md of a model folder), from the configuration and `itera.json` alone. */
 export function renderModelCard(config: ModelConfig, provenance: ModelProvenance): string {
   const { total, activePerToken, withoutEmbedding } = countParameters(config);
-  const { name, recipe, data, init, training, validation, measurements, samples = [], charts = [] } = provenance;
+  const {
+    name,
+    recipe,
+    data,
+    init,
+    teachers = [],
+    training,
+    validation,
+    measurements,
+    samples = [],
+    charts = [],
+  } = provenance;
   const count = (value: number) => value.toLocaleString('en-US');
   const lastStep = validation.at(-1)?.step;
+  const sources = [...new Set([...(init ? [init] : []), ...teachers].map((source) => source.name))];
   const sections = [
     frontMatter(provenance),
     `# ${name}`,
@@ -89,6 +104,7 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
         ],
       ],
     ),
+    ...(provenance.weightsDtype === 'float16' ? ['The weights are stored in half precision.'] : []),
     '## Training data',
     table(
       ['dataset', 'split', 'documents', 'tokens', 'weight in the mixture', 'licence', 'sha256'],
@@ -124,7 +140,7 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
       : 'None yet: run `itera-lite evaluate --model DIR --save`.',
     ...(samples.length > 0 ? ['## Samples', ...describeSamples(samples)] : []),
     '## Limits',
-    `It knows nothing but the texts above${init ? ` and those of ${init.name}` : ''}: expect fluent nonsense outside of ` +
+    `It knows nothing but the texts above${sources.length > 0 ? ` and those of ${listed(sources)}` : ''}: expect fluent nonsense outside of ` +
       'them, and mistakes within. It repeats what ' +
       'they contain, biases included. Not for advice or decisions of any kind. The texts keep their own licences.',
     '## Licence',
@@ -168,10 +184,12 @@ function measurementRow(record: MeasurementRecord): string[] {
   return [dataset, split, record.metric, record.value.toFixed(digits), interval, `${record.n}`, record.method];
 }
 
+const listed = (names: readonly string[]): string => new Intl.ListFormat('en').format(names);
+
 function describeOrigin({ init, teachers }: ModelProvenance): string {
   const named = ({ name, sha256 }: SourceModelFacts) => `${name} (weights \`${sha256.slice(0, 16)}...\`)`;
   const start = init ? `trained on from the weights of ${named(init)}` : 'trained from scratch';
-  return teachers ? `${start}, with the predictions of ${teachers.map(named).join(' and ')} besides the text,` : start;
+  return teachers ? `${start}, with the predictions of ${listed(teachers.map(named))} besides the text,` : start;
 }
 
 function describeLayers(config: ModelConfig): string {

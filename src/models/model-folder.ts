@@ -79,12 +79,9 @@ export function parseModelFiles(files: ReadonlyMap<string, Uint8Array>, source: 
     .map((bytes, index) => parseJson(bytes, requiredModelFiles[index] ?? '', source));
   const config = parseConfig(configJson);
   checkTokenizerSize(config, tokenizerJson);
-  const { tensors } = decodeSafetensors(need('model.safetensors'));
-  const isHalf = [...tensors.values()].every(({ dtype }) => dtype === 'float16');
   return {
     config,
-    weights: checkWeights(config, new Map([...tensors].map(([name, stored]) => [name, widen(stored)]))),
-    weightsDtype: isHalf ? 'float16' : 'float32',
+    ...readWeights(config, need('model.safetensors'), source),
     tokenizerJson,
     tokenizerConfig,
     itera: optional('itera.json'),
@@ -96,13 +93,19 @@ export function parseModelFiles(files: ReadonlyMap<string, Uint8Array>, source: 
  * The files of a model folder, checked as {@link parseModelFiles} checks them, `config.json` last: a folder whose
  * writing was cut short the first time is then recognised as incomplete.
  *
- * @throws {@link IteraError} as {@link parseModelFiles}.
+ * @throws {@link IteraError} as {@link parseModelFiles}; `WEIGHTS_INVALID` also for a weight that half precision cannot hold,
+ *   `INVALID_ARGUMENT` for another `weightsDtype`.
  */
 export function formatModelFiles(model: ModelToWrite): Map<string, Uint8Array> {
   const { config } = model;
   checkTokenizerSize(config, model.tokenizerJson);
   const weights = checkWeights(config, model.weights);
-  const isHalf = model.weightsDtype === 'float16';
+  const { weightsDtype = 'float32' } = model;
+  if (weightsDtype !== 'float32' && weightsDtype !== 'float16') {
+    const message = `Expected weightsDtype to be 'float32' or 'float16', got ${JSON.stringify(weightsDtype)}.`;
+    throw new IteraError('INVALID_ARGUMENT', message, { weightsDtype });
+  }
+  const isHalf = weightsDtype === 'float16';
   const generationConfig = model.generationConfig ?? {
     _from_model_config: true,
     bos_token_id: config.bosTokenId,
@@ -128,6 +131,23 @@ export function formatModelFiles(model: ModelToWrite): Map<string, Uint8Array> {
   return files;
 }
 
+/** Weights from the bytes of a safetensors file; errors name where they came from, since a command may read many models. */
+function readWeights(
+  config: ModelConfig,
+  bytes: Uint8Array,
+  source: string,
+): Pick<ModelContents, 'weights' | 'weightsDtype'> {
+  try {
+    const { tensors } = decodeSafetensors(bytes);
+    const isHalf = [...tensors.values()].every(({ dtype }) => dtype === 'float16');
+    const weights = checkWeights(config, new Map([...tensors].map(([name, stored]) => [name, widen(stored)])));
+    return { weights, weightsDtype: isHalf ? 'float16' : 'float32' };
+  } catch (cause) {
+    if (!(cause instanceof IteraError)) throw cause;
+    throw new IteraError(cause.code, `'${source}': ${cause.message}`, { ...cause.data, source }, { cause });
+  }
+}
+
 /** A tensor of half precision in single precision, which holds all its numbers; any other as it is. */
 const widen = (stored: Tensor): Tensor =>
   stored.dtype === 'float16' ? tensor('float32', stored.shape, fromFloat16(stored.data as Uint16Array)) : stored;
@@ -144,7 +164,8 @@ function narrow(weights: ReadonlyMap<string, Tensor<'float32'>>): Map<string, Te
     if (value !== undefined) {
       throw new IteraError(
         'WEIGHTS_INVALID',
-        `Weight '${name}' holds ${value}, but half precision ends at ${largestFloat16}. Store the model in float32.`,
+        `Weight '${name}' holds ${value}, but half precision ends at ${largestFloat16}. Store the model in float32 ` +
+          '(train: the same command with --resume and without --half).',
         { name, value },
       );
     }

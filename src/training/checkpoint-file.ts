@@ -66,7 +66,10 @@ export async function readCheckpoint(
   }
   const parsed = JSON.parse(content) as { runKey: string; optimizerStep: number; progress: TrainingProgress };
   if (parsed.runKey !== runKey)
-    throw invalid(path, 'it belongs to a run with another recipe (its number of steps included), text or tokenizer');
+    throw invalid(
+      path,
+      'it belongs to a run with another recipe (its number of steps and order of teachers included), text, tokenizer, teacher or first model',
+    );
   const targets = { weights: parameters.data, mean: optimizer.mean, variance: optimizer.variance };
   for (const [name, target] of Object.entries(targets)) {
     const stored = tensors.get(name);

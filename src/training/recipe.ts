@@ -55,7 +55,7 @@ const recipeSchema = Type.Object(
       Type.Object(
         {
           /** Path of a model folder or name of a bundled model; of several, the mean of their predictions counts. */
-          teacher: Type.Union([modelName, Type.Array(modelName, { minItems: 1, maxItems: 8 })]),
+          teacher: Type.Union([modelName, Type.Array(modelName, { minItems: 1, maxItems: 8, uniqueItems: true })]),
           /** Softens both distributions; 1 leaves them as they are. */
           temperature: Type.Number({ minimum: 0.1, maximum: 100 }),
           /** Share of the teacher in the objective. */
@@ -149,6 +149,9 @@ export function parseRecipe(
     }
     if (fault.keyword === 'boolean') throw invalid(at, 'is not a field of recipes');
     const came = JSON.stringify(valueAt(json, fault.instancePath));
+    if (at.startsWith('distillation.teacher')) {
+      throw invalid('distillation.teacher', `must be a model folder, or a list of 1 to 8 different ones, got ${came}`);
+    }
     const wanted = fault.keyword === 'enum' ? `must be one of ${fault.params.allowedValues.join(', ')}` : fault.message;
     throw invalid(at === '' ? 'the whole' : at, `${wanted}, got ${came}`);
   }

@@ -222,11 +222,17 @@ function keyOf(
     datasets.map(({ sha256: hash, reading }) => (reading === undefined ? hash : [hash, reading])),
     sha256,
     ...(init ? [{ init: init.sha256 }] : []),
-    ...(teachers.length > 0 ? [{ ...distillation, teacher: teachers.map((one) => one.sha256).join(' ') }] : []),
+    ...(teachers.length > 0 ? [{ ...distillation, teacher: teachers.map((one) => one.sha256) }] : []),
     ...(rounding === undefined ? [] : [{ rounding }]),
   ];
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+  return createHash('sha256').update(JSON.stringify(parts, sortFields)).digest('hex');
 }
+
+/** For `JSON.stringify`: the order in which a recipe or an option names its fields says nothing. */
+const sortFields = (_: string, value: unknown): unknown =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : value;
 
 async function prepareFolder(runDir: string, checkpointPath: string, resume: boolean): Promise<void> {
   const exists = await stat(checkpointPath).then(

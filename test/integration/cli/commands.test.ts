@@ -235,6 +235,31 @@ describe('itera-lite evaluate', () => {
     expect((await readFile(join(model, 'model.safetensors'))).equals(before)).toBe(true);
   });
 
+  it('leaves all other files of the folder as they are with --save, also those that other software wrote', async () => {
+    const model = join(dir, 'rewritten');
+    await cp(bundled, model, { recursive: true });
+    const others = ['model.safetensors', 'config.json', 'tokenizer.json', 'tokenizer_config.json'];
+    for (const name of others.slice(1)) {
+      const content: unknown = JSON.parse(await readFile(join(model, name), 'utf8'));
+      await writeFile(join(model, name), JSON.stringify({ ...(content as object), of_other_software: true }));
+    }
+    const read = () => Promise.all(others.map((name) => readFile(join(model, name), 'utf8')));
+    const before = await read();
+    const { code } = await command(
+      'evaluate',
+      '--model',
+      model,
+      '--dataset',
+      text,
+      '--threads',
+      '1',
+      '--save',
+      '--json',
+    );
+    expect(code).toBe(0);
+    expect(await read()).toEqual(before);
+  });
+
   it('measures a folder of other software under the name of the folder', async () => {
     const model = join(dir, 'foreign');
     await cp(bundled, model, { recursive: true });

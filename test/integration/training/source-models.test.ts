@@ -128,6 +128,7 @@ describe('a run that starts from a model', () => {
       recipe: { mixture: [{ dataset: 'tiny.txt', weight: 1 }], microBatchSize: 1 },
     });
     expect((await readModelFolder(out)).weightsDtype).toBe('float16');
+    expect(itera).toMatchObject({ weightsDtype: 'float16' });
     expect(await readFile(join(out, 'README.md'), 'utf8')).toContain('trained on from the weights of the-teacher');
   });
 });
@@ -185,6 +186,25 @@ describe('a run with a teacher', () => {
     const resumed = await start('taught-stopped', recipeOf(), { resume: true, threads: 2 });
     expect(countDifferentBits(resumed.stepper.parameters.data, whole.stepper.parameters.data)).toBe(0);
     expect(resumed.progress).toEqual(whole.progress);
+  });
+
+  it('is resumed whether the recipe or an option names the teacher', async () => {
+    const path = join(toy.folder, 'named-in-recipe.json');
+    await writeFile(path, JSON.stringify(recipeOf({ steps: 3, distillation: { ...distillation(), topK: 16 } })));
+    const controller = new AbortController();
+    const onStep = ({ step }: StepReport) => step === 1 && controller.abort();
+    const recipe = JSON.parse(await readFile(path, 'utf8')) as Recipe;
+    await start('named-run', recipe, { signal: controller.signal, onStep });
+    const places = [
+      '--run-dir',
+      join(toy.folder, 'named-run'),
+      '--out',
+      join(toy.folder, 'named-out'),
+      '--threads',
+      '1',
+    ];
+    const { code, stderr } = await command('train', '--recipe', path, '--teacher', teacherDir, ...places, '--resume');
+    expect({ code, stderr }).toMatchObject({ code: 0 });
   });
 
   it('is not resumed with another teacher', async () => {

@@ -152,8 +152,15 @@ describe('the model card', () => {
     expect(card({ teachers: [teacher] })).toContain(
       'trained from scratch, with the predictions of large (weights `6666',
     );
-    expect(card({ teachers: [init, teacher] })).toMatch(/predictions of first \(.*\) and large \(/);
+    const third = { name: 'third', sha256: '7'.repeat(64) };
+    expect(card({ teachers: [init, teacher, third] })).toMatch(/of first \(.*\), large \(.*\), and third \(/);
+    expect(card({ init, teachers: [init, teacher] })).toContain('the texts above and those of first and large:');
     expect(card({ init, teachers: [teacher] })).not.toContain('scratch');
+  });
+
+  test('says if the weights are stored in half precision', () => {
+    expect(renderModelCard(config, provenance)).not.toContain('half precision');
+    expect(renderModelCard(config, { ...provenance, weightsDtype: 'float16' })).toContain('half precision');
   });
 
   test('shows measurements as a table whose cells stay cells', () => {

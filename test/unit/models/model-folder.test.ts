@@ -150,6 +150,11 @@ describe('writeModelFolder and readModelFolder', () => {
     expect(await readdir(root)).not.toContain('too-large');
   });
 
+  it('refuses another type for the weights', async () => {
+    const writing = writeModelFolder(join(root, 'type'), { ...model, weightsDtype: 'bfloat16' as 'float16' });
+    await expect(writing).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', data: { weightsDtype: 'bfloat16' } });
+  });
+
   it('writes the same bytes each time', async () => {
     expect(await writeModelFolder(join(root, 'first'), model)).toEqual(
       await writeModelFolder(join(root, 'second'), model),
@@ -214,7 +219,7 @@ describe('readModelFolder refuses', () => {
       'model.safetensors',
       encodeSafetensors(changed({ 'model.norm.weight': tensor('int8', [64], new Int8Array(64)) })),
       'WEIGHTS_MISMATCH',
-      /model\.norm\.weight: expected float32 \[64\], got int8/,
+      /^'.*model-\d+': .*model\.norm\.weight: expected float32 \[64\], got int8/,
     ],
   ])('%s', async (_, name, content, code, message) => {
     const dir = await makeFolder();

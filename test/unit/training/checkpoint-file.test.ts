@@ -136,7 +136,11 @@ describe('a checkpoint is refused', () => {
   });
 
   it('if it belongs to another run', async () => {
-    await expectRefusal('CHECKPOINT_INVALID', /another recipe .*text or tokenizer/, 'another key');
+    await expectRefusal(
+      'CHECKPOINT_INVALID',
+      /another recipe .*text, tokenizer, teacher or first model/,
+      'another key',
+    );
   });
 
   it.each([11, 13, 0])('by a model of %i weights instead of 12', async (size) => {

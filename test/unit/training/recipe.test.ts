@@ -133,7 +133,8 @@ describe('parseRecipe', () => {
     ['teacher', 5],
     ['teacher', []],
     ['teacher', ['']],
-    ['teacher', Array(9).fill('models/large')],
+    ['teacher', Array.from({ length: 9 }, (_, index) => `models/large-${index}`)],
+    ['teacher', ['models/large', 'models/large']],
     ['temperature', 0],
     ['temperature', 101],
     ['weight', -0.1],
@@ -144,6 +145,11 @@ describe('parseRecipe', () => {
     ['top', 3],
   ])('refuses a distillation whose %s is %j', (field, value) => {
     expectRefusal({ ...good, distillation: { ...distillation, [field]: value } }, `distillation.${field}`);
+  });
+
+  it('says how many teachers there may be', () => {
+    const { message } = refusalOf({ ...good, distillation: { ...distillation, teacher: [] } });
+    expect(message).toContain('must be a model folder, or a list of 1 to 8 different ones, got []');
   });
 
   it.each(Object.keys(distillation))('wants the %s of a distillation', (field) => {
