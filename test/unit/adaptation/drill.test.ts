@@ -30,7 +30,7 @@ describe('runDrill', () => {
     expect(table.rows).toHaveLength(drill.records.length);
     expect(table.rows.map(([, number]) => number?.text)).toContain('Loss on wanted text, after by before');
     expect(adaptationCharts(drill.records)[0]?.svg).toContain('phrase: loss on wanted text');
-  }, 90_000);
+  }, 180_000);
 
   it('draws nothing without an adaptation', () => {
     expect(adaptationCharts([])).toEqual([]);
