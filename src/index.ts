@@ -131,7 +131,7 @@ export type { LayerType, ModelConfig } from './models/config.ts';
 export { formatConfig, parseConfig } from './models/config-json.ts';
 export { buildInferenceGraph } from './models/inference-graph.ts';
 export type { SourceModelFacts } from './models/model-card.ts';
-export type { ModelContents, ModelToWrite } from './models/model-folder.ts';
+export type { ModelContents, ModelToWrite, WeightsDtype } from './models/model-folder.ts';
 export { type ModelFolder, readModelFolder, writeModelFolder } from './models/model-folder-file.ts';
 export { countParameters, type ParameterCounts, parameterShapes } from './models/parameters.ts';
 export { type Preset, type PresetName, presetConfig, presets } from './models/presets.ts';
