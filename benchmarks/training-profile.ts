@@ -129,7 +129,8 @@ async function measure() {
   const microBatchSize = batchSize / parts;
   const graph = buildTrainingGraph(config, { batchSize: microBatchSize, sequenceLength, balanceWeight });
   // Experts share the rows among them in one way or another; the operations of all together are always the same.
-  const expertRows = (microBatchSize * sequenceLength * config.numExpertsPerTok) / config.numLocalExperts;
+  const rows = microBatchSize * sequenceLength;
+  const expertRows = Math.round((rows * config.numExpertsPerTok) / config.numLocalExperts);
   const { products } = listProducts(graph, () => expertRows);
   const operations = parts * countOperations(products);
 
