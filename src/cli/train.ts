@@ -141,7 +141,11 @@ async function writeModel(
   };
   const plain = { ...describe(recipe, trained, threads), ...(licence && { licence }), ...(half && { weightsDtype }) };
   // Before anything else, so that no failure leaves a folder that is not a model.
-  await write(plain);
+  await write(plain).catch((error: unknown) => {
+    if (!half || !(error instanceof IteraError) || error.code !== 'WEIGHTS_INVALID') throw error;
+    const advice = `${error.message} Run the same command with --resume and without --half.`;
+    throw new IteraError(error.code, advice, error.data, { cause: error });
+  });
   const facts = { ...plain, charts: await writeCurves(outDir, trained.progress) };
   const samples = await writeSamples(outDir, recipe, { ...(dataDir && { dataDir }), signal });
   const provenance = { ...facts, samples };

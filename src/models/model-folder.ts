@@ -164,8 +164,7 @@ function narrow(weights: ReadonlyMap<string, Tensor<'float32'>>): Map<string, Te
     if (value !== undefined) {
       throw new IteraError(
         'WEIGHTS_INVALID',
-        `Weight '${name}' holds ${value}, but half precision ends at ${largestFloat16}. Store the model in float32 ` +
-          '(train: the same command with --resume and without --half).',
+        `Weight '${name}' holds ${value}, but half precision ends at ${largestFloat16}. Store the model in float32.`,
         { name, value },
       );
     }

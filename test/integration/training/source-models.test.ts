@@ -131,6 +131,22 @@ describe('a run that starts from a model', () => {
     expect(itera).toMatchObject({ weightsDtype: 'float16' });
     expect(await readFile(join(out, 'README.md'), 'utf8')).toContain('trained on from the weights of the-teacher');
   });
+
+  it('leaves no folder where half precision cannot hold its weights, and says how to keep the run', async () => {
+    const model = await readModelFolder(teacherDir);
+    model.weights.get('model.embed_tokens.weight')?.data.fill(70_000);
+    const large = join(toy.folder, 'large');
+    await writeModelFolder(large, model);
+    const out = join(toy.folder, 'large-half');
+    const places = ['--init', large, '--text', toy.textPath, '--run-dir', join(toy.folder, 'large-run'), '--out', out];
+    const sizes = ['--steps', '1', '--batch-size', '1', '--sequence-length', '32', '--learning-rate', '1e-9'];
+    const { code, stderr } = await command('train', ...places, ...sizes, '--threads', '1', '--half');
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/WEIGHTS_INVALID: .*half precision ends at 65504.*without --half/),
+    });
+    expect(await readdir(toy.folder)).not.toContain('large-half');
+  });
 });
 
 describe('a run with a teacher', () => {
