@@ -156,7 +156,8 @@ export function parseRecipe(
     throw invalid(at === '' ? 'the whole' : at, `${wanted}, got ${came}`);
   }
   const recipe = json as Recipe;
-  if (!startsFromModel && recipe.preset === undefined) throw invalid('preset', 'is missing');
+  if (!startsFromModel && recipe.preset === undefined)
+    throw invalid('preset', 'is missing, and no model to start from is named');
   if (!startsFromModel && recipe.tokenizer === undefined && recipe.distillation === undefined) {
     throw invalid('tokenizer', 'is missing');
   }
