@@ -126,6 +126,7 @@ describe('parseRecipe', () => {
     const taught = { ...rest, preset: 'micro', distillation };
     expect(parseRecipe(taught)).toEqual(taught);
     expectRefusal({ ...rest, distillation }, 'preset');
+    expect(() => parseRecipe(rest)).toThrow(/preset is missing, and no model to start from is named/);
   });
 
   it.each<[string, unknown]>([
