@@ -3,7 +3,12 @@ import { join, resolve } from 'node:path';
 import { type MeasurementRecord, withoutSamples } from '../core/measurement.ts';
 import { copyFiles, copyModelFiles, refuseOtherModel, writeIntoFolder } from '../models/model-copy-file.ts';
 import { type ModelFolder, readModelFolder } from '../models/model-folder-file.ts';
-import { type CompressedVariant, readVariantRecords, type VariantRecord, variantFiles } from '../models/variants.ts';
+import {
+  type CompressedVariant,
+  readableVariantRecords,
+  type VariantRecord,
+  variantFiles,
+} from '../models/variants.ts';
 import type { CompressedModel } from './compress-model.ts';
 
 /** What is in a folder's `itera.json`, as far as it is known here. */
@@ -12,6 +17,7 @@ type Itera = Readonly<Record<string, unknown>>;
 /**
  * Writes variants into a model folder and records them in its `itera.json`. Every file appears whole or not at all, and
  * a variant is recorded once it is there; one that was recorded before and is replaced is never read as the new one.
+ * Entries of `itera.json` that are no variant's are dropped.
  *
  * @param outDir - Default: the model's own folder. Another gets a copy of the model's files first.
  * @returns The folder as it is now.
@@ -39,7 +45,7 @@ export async function writeVariants(
       iteraLite: version,
     },
   ]);
-  const variants = { ...readVariantRecords(itera), ...Object.fromEntries(made) };
+  const variants = { ...readableVariantRecords(itera), ...Object.fromEntries(made) };
   await writeItera(outDir, { schemaVersion: 1, ...itera, variants });
   if (!isOwn) await copyFiles(folder.dir, outDir, ['config.json']);
   return readModelFolder(outDir);
@@ -49,7 +55,7 @@ export async function writeVariants(
  * Keeps what was measured of variants in `itera.json`, in place of what was measured before.
  *
  * @param records - Those about a variant, by `conditions.variant`, are kept beside it; others are left out.
- * @throws {@link IteraError} `OUTPUT_UNWRITABLE`, `MODEL_INVALID`.
+ * @throws {@link IteraError} `OUTPUT_UNWRITABLE`.
  */
 export async function recordVariantMeasurements(
   dir: string,
@@ -57,7 +63,7 @@ export async function recordVariantMeasurements(
   records: readonly MeasurementRecord[],
 ): Promise<void> {
   const itera = await readItera(dir);
-  const known = readVariantRecords(itera);
+  const known = readableVariantRecords(itera);
   const measured = variants.flatMap((variant): [CompressedVariant, VariantRecord][] => {
     const record = known[variant];
     const measurements = records.filter(({ conditions }) => conditions.variant === variant).map(withoutSamples);
@@ -70,7 +76,7 @@ export async function recordVariantMeasurements(
 async function prepareCopy(folder: ModelFolder, outDir: string): Promise<Itera> {
   const isThere = await refuseOtherModel(folder, outDir);
   const { variants: _, ...itera } = await readItera(folder.dir);
-  const own = isThere ? readVariantRecords(await readItera(outDir)) : {};
+  const own = isThere ? readableVariantRecords(await readItera(outDir)) : {};
   await copyModelFiles(folder, outDir);
   return { ...itera, variants: own };
 }

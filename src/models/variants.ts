@@ -52,16 +52,30 @@ export const isCompressed = (name: string): name is CompressedVariant => Object.
 /**
  * What a folder's `itera.json` says of its variants.
  *
- * @throws {@link IteraError} `MODEL_INVALID` for an entry of another form.
+ * @throws {@link IteraError} `MODEL_INVALID` if `variants` or an entry of it has another form.
  */
 export function readVariantRecords(itera: unknown): Readonly<Partial<Record<CompressedVariant, VariantRecord>>> {
-  const entries = Object.entries(asRecord(asRecord(itera)['variants']));
+  const { variants = {} } = asRecord(itera);
+  if (typeof variants !== 'object' || variants === null || Array.isArray(variants)) {
+    const message = 'itera.json: expected variants to be an object. Make the variants again: itera-lite compress.';
+    throw new IteraError('MODEL_INVALID', message);
+  }
+  const entries = Object.entries(variants);
   const wrong = entries.find(([name, entry]) => isCompressed(name) && !isVariantRecord(entry));
   if (wrong) {
     const message = `itera.json: expected variants.${wrong[0]} to hold file, sha256, bytes, source and scheme. Make the variant again: itera-lite compress.`;
     throw new IteraError('MODEL_INVALID', message, { variant: wrong[0] });
   }
   return Object.fromEntries(entries.filter(([name]) => isCompressed(name)));
+}
+
+/**
+ * The same for who makes variants again: entries of another form stand for nothing that could be read, and are left out,
+ * so that they cannot stop what would mend them.
+ */
+export function readableVariantRecords(itera: unknown): Readonly<Partial<Record<CompressedVariant, VariantRecord>>> {
+  const entries = Object.entries(asRecord(asRecord(itera)['variants']));
+  return Object.fromEntries(entries.filter(([name, entry]) => isCompressed(name) && isVariantRecord(entry)));
 }
 
 /** What an ONNX file of a variant carries in its metadata. */

@@ -161,6 +161,12 @@ describe.each<[what: string, code: string, says: RegExp, damage: (copy: string) 
     /variants\.int8/,
     (copy) => editItera(copy, ({ variants }) => Object.assign(variants['int8'] ?? {}, { bytes: 'many' })),
   ],
+  [
+    'with records of another form',
+    'MODEL_INVALID',
+    /variants to be an object/,
+    (copy) => editItera(copy, (itera) => Object.assign(itera, { variants: ['int8'] })),
+  ],
 ])('a variant %s', (_, code, says, damage) => {
   it('is refused before it is run', async () => {
     const copy = await damaged(damage);
@@ -190,6 +196,18 @@ describe('writeVariants', () => {
       copy,
     );
     expect(Object.keys(readVariantRecords(more.itera))).toEqual(['fp16', 'int8']);
+  });
+
+  it.each([
+    ['an entry', ({ variants }: Json) => Object.assign(variants, { int8: 'broken' }), ['fp16', 'int4']],
+    ['all', (itera: Json) => Object.assign(itera, { variants: 'broken' }), ['int4']],
+  ])('mends a record of which %s is of another form', async (_, change, kept) => {
+    const copy = await damaged((path) => editItera(path, change));
+    const folder = await readModelFolder(copy);
+    const made = await compressModel(folder, { variants: ['int4'], calibration, version: '1.2.3' });
+    const written = await writeVariants(folder, made);
+    expect(Object.keys(readVariantRecords(written.itera))).toEqual(kept);
+    await (await loadModel(copy, { variant: 'int4' })).release();
   });
 
   it('does not write over another model', async () => {
