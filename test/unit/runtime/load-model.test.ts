@@ -184,7 +184,7 @@ const faults: readonly (readonly [what: string, code: string, says: RegExp, dama
     [
       'a tokenizer of a smaller vocabulary',
       'TOKENIZER_MISMATCH',
-      /Expected a tokenizer of \d+ tokens, got one of \d+/,
+      /Expected a tokenizer of \d+ tokens in '.+', got one of \d+/,
       (dir) => dropLastToken(dir),
     ],
     [
