@@ -78,7 +78,7 @@ export function parseModelFiles(files: ReadonlyMap<string, Uint8Array>, source: 
     .slice(0, 3)
     .map((bytes, index) => parseJson(bytes, requiredModelFiles[index] ?? '', source));
   const config = parseConfig(configJson);
-  checkTokenizerSize(config, tokenizerJson);
+  checkTokenizerSize(config, tokenizerJson, source);
   return {
     config,
     ...readWeights(config, need('model.safetensors'), source),
@@ -253,14 +253,15 @@ export function countTokens(tokenizerJson: unknown): number {
   return added.reduce<number>((largest, token) => Math.max(largest, tokenId(record(token)['id']) + 1), size);
 }
 
-function checkTokenizerSize(config: ModelConfig, tokenizerJson: unknown): void {
+function checkTokenizerSize(config: ModelConfig, tokenizerJson: unknown, source?: string): void {
   const tokens = countTokens(tokenizerJson);
-  if (tokens > config.vocabSize) {
+  if (tokens !== config.vocabSize) {
+    const where = source === undefined ? '' : ` in '${source}'`;
     throw new IteraError(
       'TOKENIZER_MISMATCH',
-      `tokenizer.json has token ids up to ${tokens - 1}, but the model knows only ${config.vocabSize} tokens. ` +
+      `Expected tokenizer.json${where} to have the model's ${config.vocabSize} tokens, but it has ${tokens}. ` +
         'Use the tokenizer that the model was trained with.',
-      { tokens, vocabSize: config.vocabSize },
+      { tokens, vocabSize: config.vocabSize, ...(source !== undefined && { source }) },
     );
   }
 }

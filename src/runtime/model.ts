@@ -93,22 +93,19 @@ export async function createModel(parts: ModelParts, options: SessionOptions = {
 /**
  * The tokenizer of a model's parts, made sure to belong to it.
  *
- * @param parts - `dir` is the folder they come from, for messages.
  * @throws {@link IteraError} `TOKENIZER_INVALID`, `TOKENIZER_MISMATCH`, as {@link createModel}.
  */
 export function createModelTokenizer({
   config,
   tokenizerJson,
   tokenizerConfig,
-  dir,
-}: Pick<ModelParts, 'config' | 'tokenizerJson' | 'tokenizerConfig'> & { readonly dir?: string }): Tokenizer {
+}: Pick<ModelParts, 'config' | 'tokenizerJson' | 'tokenizerConfig'>): Tokenizer {
   const tokenizer = createTokenizer(tokenizerJson, tokenizerConfig);
   if (tokenizer.vocabSize !== config.vocabSize) {
-    const where = dir === undefined ? '' : ` in '${dir}'`;
     throw new IteraError(
       'TOKENIZER_MISMATCH',
-      `Expected a tokenizer of ${config.vocabSize} tokens${where}, got one of ${tokenizer.vocabSize}. Take both from one model folder.`,
-      { expected: config.vocabSize, got: tokenizer.vocabSize, ...(dir !== undefined && { dir }) },
+      `Expected a tokenizer of ${config.vocabSize} tokens, got one of ${tokenizer.vocabSize}. Take both from one model folder.`,
+      { expected: config.vocabSize, got: tokenizer.vocabSize },
     );
   }
   return tokenizer;

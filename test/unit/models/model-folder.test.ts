@@ -205,7 +205,7 @@ describe('readModelFolder refuses', () => {
       'tokenizer.json',
       JSON.stringify({ ...tokenizerJson, added_tokens: [{ id: 32, content: 'x' }] }),
       'TOKENIZER_MISMATCH',
-      /ids up to 32, but the model knows only 32/,
+      /the model's 32 tokens, but it has 33/,
     ],
     [
       'a configuration of other sizes',

@@ -178,13 +178,13 @@ const faults: readonly (readonly [what: string, code: string, says: RegExp, dama
     [
       'a tokenizer with a token more',
       'TOKENIZER_MISMATCH',
-      /knows only \d+ tokens/,
+      /tokenizer\.json in '.+' to have the model's \d+ tokens/,
       (dir) => editVocabulary(dir, (vocab) => Object.assign(vocab, { new: Math.max(...Object.values(vocab)) + 1 })),
     ],
     [
       'a tokenizer of a smaller vocabulary',
       'TOKENIZER_MISMATCH',
-      /Expected a tokenizer of \d+ tokens in '.+', got one of \d+/,
+      /tokenizer\.json in '.+' to have the model's \d+ tokens/,
       (dir) => dropLastToken(dir),
     ],
     [
