@@ -51,11 +51,12 @@ export async function exportOnnx(
   const path = join(outDir, onnxFile);
   const isOwn = resolve(outDir) === resolve(folder.dir);
   if (!isOwn) await refuseOtherModel(folder, outDir);
+  // Read before anything is written: a record may be damaged.
+  const variants = isOwn ? [] : (Object.keys(readVariantRecords(folder.itera)) as CompressedVariant[]);
   onStage?.(`writing ${path}`);
   const bytes = encodeInferenceModel(folder, { itera_lite: version, variant: 'fp32', ...variantSource(folder) });
   await writeIntoFolder(path, bytes);
   if (!isOwn) {
-    const variants = Object.keys(readVariantRecords(folder.itera)) as CompressedVariant[];
     for (const variant of variants) {
       await writeIntoFolder(join(outDir, variantFiles[variant]), await readVariant(folder, variant, stoppable));
       onStage?.(`copied ${join(outDir, variantFiles[variant])}`);

@@ -233,7 +233,7 @@ function checkCoverage(entries: readonly Entry[], dataBytes: number): void {
   for (const { name, begin, end } of entries) {
     if (end > dataBytes) {
       throw invalid(
-        `tensor '${name}' ends at byte ${end} of the data, which has ${dataBytes}. The file is cut; fetch it again.`,
+        `tensor '${name}' ends at byte ${end} of the data, which has ${dataBytes}. The file is cut: copy or download it again.`,
         { name, end, dataBytes },
       );
     }

@@ -103,7 +103,7 @@ function hashContent(tensors: ReadonlyMap<string, Tensor>, content: string): str
 function invalid(path: string, problem: string, cause?: unknown): IteraError {
   return new IteraError(
     'CHECKPOINT_INVALID',
-    `Cannot resume from ${path}: ${problem}. Use another checkpoint or start over in a new folder.`,
+    `Cannot resume from ${path}: ${problem.replace(/\.$/, '')}. Use another checkpoint or start over in a new folder.`,
     { path, problem },
     cause === undefined ? undefined : { cause },
   );

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { Errors } from 'typebox/value';
 import { IteraError } from '../core/errors.ts';
+import { countParameters } from '../models/parameters.ts';
 import { presetConfig, presets } from '../models/presets.ts';
 import { resizeConfig, type SizeChange } from '../models/resizing.ts';
 
@@ -11,6 +12,8 @@ const positive = Type.Number({ exclusiveMinimum: 0 });
 const learningRate = Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 });
 /** A step on more would need more memory than machines have that train such models. */
 const maximumBatchTokens = 2 ** 17;
+/** Ten times what this library is for; weights, gradients and moments of more would need more memory than machines have. */
+const maximumParameters = 100e6;
 const count = Type.Integer({ minimum: 1 });
 
 const size = Type.Optional(Type.Integer({ minimum: 1, maximum: 65536 }));
@@ -166,7 +169,11 @@ export function parseRecipe(
   }
   if (recipe.model !== undefined) {
     if (recipe.preset === undefined) throw invalid('model', 'needs a preset whose sizes it changes');
-    resizeConfig(presetConfig(recipe.preset, recipe.tokenizer?.vocabSize), recipe.model as SizeChange);
+    const preset = presetConfig(recipe.preset, recipe.tokenizer?.vocabSize);
+    const { total } = countParameters(resizeConfig(preset, recipe.model as SizeChange));
+    if (total > maximumParameters) {
+      throw invalid('model', `must have at most ${maximumParameters} parameters, got ${total}`);
+    }
   }
   const { batchSize, microBatchSize = batchSize, sequenceLength } = recipe;
   if (batchSize % microBatchSize !== 0) {

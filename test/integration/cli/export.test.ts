@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -47,6 +48,16 @@ describe('itera-lite export', () => {
     expect(records).toEqual([
       expect.objectContaining({ status: 'notRun', reason: expect.stringContaining('ITERA_PYTHON') }),
     ]);
+  });
+
+  it('writes nothing of a model whose record of variants is damaged', async () => {
+    const damaged = join(dir, 'damaged');
+    await cp(model, damaged, { recursive: true });
+    await writeFile(join(damaged, 'itera.json'), JSON.stringify({ variants: { int8: 'broken' } }));
+    const out = join(dir, 'of-damaged');
+    const { code, stderr } = await command('export', '--model', damaged, '--out', out, '--format', 'onnx');
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('MODEL_INVALID: itera.json') });
+    expect(existsSync(out)).toBe(false);
   });
 
   it('writes a folder with onnx/model.onnx, proven equal, which is a model again', async () => {

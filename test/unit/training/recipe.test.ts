@@ -97,6 +97,8 @@ describe('parseRecipe', () => {
     expect(parseRecipe({ ...good, model })).toMatchObject({ model });
     expect(() => parseRecipe({ ...good, model: { mambaNHeads: 7 } })).toThrow(/mamba/);
     expect(refusalOf({ ...good, model: { depth: 3 } }).message).toContain('depth');
+    const huge = refusalOf({ ...good, model: { hiddenSize: 65536 } });
+    expect(huge).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining('at most 100000000 param') });
     const { preset: _, ...without } = good;
     expect(() => parseRecipe({ ...without, model }, { startsFromModel: true })).toThrow(/needs a preset/);
   });
