@@ -83,7 +83,12 @@ type Json = Record<string, unknown>;
 /** Faults of a model folder, each made in a copy of the bundled one, and what loading it says. */
 const faults: readonly (readonly [what: string, code: string, says: RegExp, damage: (dir: string) => Promise<void>])[] =
   [
-    ['weights cut in the middle', 'WEIGHTS_INVALID', /cut/, (dir) => edit(dir, (bytes) => bytes.subarray(0, 600_000))],
+    [
+      'weights cut in the middle',
+      'WEIGHTS_INVALID',
+      /cut/,
+      (dir) => edit(dir, (bytes) => bytes.subarray(0, bytes.length >> 1)),
+    ],
     ['weights cut in their header', 'WEIGHTS_INVALID', /header/, (dir) => edit(dir, (bytes) => bytes.subarray(0, 100))],
     ['empty weights', 'WEIGHTS_INVALID', /empty/, (dir) => edit(dir, (bytes) => bytes.subarray(0, 0))],
     [
@@ -130,7 +135,8 @@ const faults: readonly (readonly [what: string, code: string, says: RegExp, dama
       'a weight that is NaN',
       'WEIGHTS_INVALID',
       /holds NaN at element 3/,
-      (dir) => editTensors(dir, (_, tensor) => tensor.data.fill(Number.NaN as never, 3, 4)),
+      // The bits of NaN in half precision, in which the model is stored.
+      (dir) => editTensors(dir, (_, tensor) => tensor.data.fill(0x7e00 as never, 3, 4)),
     ],
     [
       'a weight that is missing',
