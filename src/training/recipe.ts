@@ -12,7 +12,7 @@ const positive = Type.Number({ exclusiveMinimum: 0 });
 const learningRate = Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 });
 /** A step on more would need more memory than machines have that train such models. */
 const maximumBatchTokens = 2 ** 17;
-/** Ten times what this library is for; weights, gradients and moments of more would need more memory than machines have. */
+/** Ten times what this library is for: a mistyped size is refused, not tried. */
 const maximumParameters = 100e6;
 const count = Type.Integer({ minimum: 1 });
 

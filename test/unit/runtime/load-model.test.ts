@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Tensor } from '../../../src/core/tensor.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../../src/models/safetensors.ts';
 import { defaultModel, loadModel, openModel } from '../../../src/runtime/load-model-file.ts';
+import { createModelTokenizer } from '../../../src/runtime/model.ts';
 
 const bundled = fileURLToPath(new URL('../../../models/itera-lite-micro', import.meta.url));
 
@@ -285,5 +286,14 @@ describe('loadModel refuses a folder with', () => {
     const model = await loadModel(dir);
     expect(model.config.vocabSize).toBeGreaterThan(256);
     await model.release();
+  });
+});
+
+describe('createModelTokenizer', () => {
+  it('refuses parts that were put together from two models', async () => {
+    const { config, ...parts } = await openModel('itera-lite-micro');
+    expect(createModelTokenizer({ ...parts, config }).vocabSize).toBe(config.vocabSize);
+    const mixed = { ...parts, config: { ...config, vocabSize: config.vocabSize + 1 } };
+    expect(() => createModelTokenizer(mixed)).toThrow(expect.objectContaining({ code: 'TOKENIZER_MISMATCH' }));
   });
 });
