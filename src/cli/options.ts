@@ -42,6 +42,13 @@ export function parseAmount(text: string): number {
   return value;
 }
 
+/** A part of a whole that is not all of it: at least 0, below 1. */
+export function parseShare(text: string): number {
+  const value = parseNumber(text);
+  if (value < 0 || value >= 1) throw new InvalidArgumentError('Expected a number of at least 0 and below 1.');
+  return value;
+}
+
 /** Collects a repeatable option. */
 export const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
 

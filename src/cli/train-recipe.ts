@@ -16,6 +16,7 @@ export interface RecipeOptions {
   readonly batchSize?: number;
   readonly sequenceLength?: number;
   readonly seed?: number;
+  readonly initShare?: number;
   readonly out?: string;
   readonly dataDir?: string;
 }
@@ -61,15 +62,16 @@ export function describeRecipe(recipe: Recipe, init: string | undefined): string
     ? `, ${recipe.distillation.weight * 100}% learnt from ${teacherNames(recipe).join(' and ')}`
     : '';
   const start = init === undefined ? `training ${recipe.name}` : `training ${basename(resolve(init))} further`;
+  const mean = recipe.initShare ? `, ${recipe.initShare} of the first weights in the final ones` : '';
   return (
     `${start} on ${texts}: ${recipe.steps} steps of ${recipe.batchSize} x ${recipe.sequenceLength} tokens, ` +
-    `learning rate ${recipe.learningRate}, seed ${recipe.seed}${teacher}`
+    `learning rate ${recipe.learningRate}, seed ${recipe.seed}${teacher}${mean}`
   );
 }
 
 /** The fields of a recipe that options state. */
 function chosen(options: RecipeOptions, stated: object = {}): Partial<Recipe> {
-  const names = ['steps', 'learningRate', 'batchSize', 'sequenceLength', 'seed'] as const;
+  const names = ['steps', 'learningRate', 'batchSize', 'sequenceLength', 'seed', 'initShare'] as const;
   const given = names.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]] as const]));
   const before = (stated as { readonly distillation?: object }).distillation;
   return {

@@ -12,7 +12,7 @@ import type { Recipe } from '../training/recipe.ts';
 import { runTraining, type TrainedRun } from '../training/training-run-file.ts';
 import { interruptSignal } from './interrupt.ts';
 import { writeSamples } from './model-samples.ts';
-import { collect, parseCount, parseNumber, parseSeed, parseThreads } from './options.ts';
+import { collect, parseCount, parseNumber, parseSeed, parseShare, parseThreads } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress } from './progress.ts';
@@ -53,6 +53,11 @@ export function trainCommand(): Command {
     .option('--batch-size <n>', 'rows of a step, instead of those of the recipe', parseCount)
     .option('--sequence-length <n>', 'tokens of a row, instead of those of the recipe', parseCount)
     .option('--seed <n>', 'seed, instead of that of the recipe', parseSeed)
+    .option(
+      '--init-share <x>',
+      "with --init: the final weights are the mean of the first ones, with this share, and the trained ones (the recipe's, or 0)",
+      parseShare,
+    )
     .option('--threads <n>', 'threads of the runtime', parseThreads, Math.max(1, cpus().length))
     .option('--licence <name>', 'what the weights are published under, for the model card (SPDX, e.g. Apache-2.0)')
     .option('--half', 'store the weights in half precision: a file of half the size')

@@ -82,7 +82,9 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
     charts = [],
   } = provenance;
   const count = (value: number) => value.toLocaleString('en-US');
-  const lastStep = validation.at(-1)?.step;
+  // After the mean with the first weights, the last step has two points of each text.
+  const last = new Map(validation.map(({ name: text, bitsPerByte }) => [text, bitsPerByte]));
+  const initShare = Number(recipe['initShare'] ?? 0);
   const sources = [...new Set([...(init ? [init] : []), ...teachers].map((source) => source.name))];
   const sections = [
     frontMatter(provenance),
@@ -121,14 +123,13 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
     '## Recipe',
     `${count(training.steps)} steps, ${count(training.tokens)} tokens, ${training.threads} threads on ${training.cpu}, ` +
       `Itera-Lite ${provenance.iteraLite}. Last training loss ${training.finalLossNats.toFixed(4)} nats per token. ` +
+      (initShare > 0 ? `The weights are the mean of the first ones (${initShare}) and the last ones. ` : '') +
       `The recipe in full:`,
     `\`\`\`json\n${JSON.stringify(recipe, undefined, 2)}\n\`\`\``,
     '## Validation during training',
     validation.length > 0
-      ? `Bits per byte of a sample of the validation documents at the last step: ${validation
-          .filter(({ step }) => step === lastStep)
-          .map((point) => `${point.name} ${point.bitsPerByte.toFixed(4)}`)
-          .join(', ')}.`
+      ? `Bits per byte of a sample of the validation documents ${initShare > 0 ? 'of that mean' : 'at the last step'}: ` +
+        `${[...last].map(([text, bitsPerByte]) => `${text} ${bitsPerByte.toFixed(4)}`).join(', ')}.`
       : 'None.',
     ...charts.map(({ file, title }) => `![${title}](${file})`),
     '## Measurements',

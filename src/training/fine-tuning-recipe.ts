@@ -9,7 +9,7 @@ export interface FineTuningTexts {
 
 /** What a user may choose; all else follows from the texts. */
 export type FineTuningChoices = Partial<
-  Pick<Recipe, 'steps' | 'learningRate' | 'batchSize' | 'sequenceLength' | 'seed' | 'distillation'>
+  Pick<Recipe, 'steps' | 'learningRate' | 'batchSize' | 'sequenceLength' | 'seed' | 'initShare' | 'distillation'>
 >;
 
 /** How often the texts are read, and what bounds the steps that this makes. */
@@ -24,7 +24,7 @@ const bytesPerToken = 3;
  * of the bundled models' own training, falling to a tenth of it. Texts count by their size.
  */
 export function fineTuningRecipe({ name, texts }: FineTuningTexts, choices: FineTuningChoices = {}): Recipe {
-  const { batchSize = 16, sequenceLength = 256, learningRate = 0.001, seed = 1, distillation } = choices;
+  const { batchSize = 16, sequenceLength = 256, learningRate = 0.001, seed = 1, initShare, distillation } = choices;
   const bytes = texts.reduce((sum, text) => sum + text.bytes, 0);
   const usual = Math.ceil((passes * bytes) / bytesPerToken / (batchSize * sequenceLength));
   const steps = choices.steps ?? Math.min(Math.max(usual, leastSteps), mostSteps);
@@ -42,6 +42,7 @@ export function fineTuningRecipe({ name, texts }: FineTuningTexts, choices: Fine
     decayShare: 0.5,
     finalShare: 0.1,
     learningRate,
+    ...(initShare !== undefined && { initShare }),
     beta1: 0.9,
     beta2: 0.97,
     epsilon: 1e-8,

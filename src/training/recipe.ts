@@ -112,6 +112,11 @@ const recipeSchema = Type.Object(
     weightDecay: Type.Number({ minimum: 0 }),
     /** Gradients of a larger Euclidean norm are scaled down to it. */
     clipNorm: positive,
+    /**
+     * Share of the weights that the run started from in its final ones, which are the mean of both; see
+     * `averageWithStart`. For runs that start from another model. Default: none.
+     */
+    initShare: Type.Optional(Type.Number({ minimum: 0, exclusiveMaximum: 1 })),
     /** Weight of the experts' load-balancing loss in the total. */
     balanceWeight: Type.Number({ minimum: 0 }),
     /** Share of the channels that every residual branch loses in training; see `drawMasks`. Default: none. */
@@ -161,6 +166,9 @@ export function parseRecipe(
   const recipe = json as Recipe;
   if (!startsFromModel && recipe.preset === undefined)
     throw invalid('preset', 'is missing, and no model to start from is named');
+  if (!startsFromModel && recipe.initShare !== undefined) {
+    throw invalid('initShare', 'needs a model to start from (--init)');
+  }
   if (!startsFromModel && recipe.tokenizer === undefined && recipe.distillation === undefined) {
     throw invalid('tokenizer', 'is missing');
   }

@@ -21,6 +21,7 @@ import { startShardThreads } from './shard-threads-file.ts';
 import { configOf, openSourceModels, type SourceModels } from './source-models-file.ts';
 import { createStepper, type Stepper, type WeightRounder } from './stepper.ts';
 import { type StepReport, type TrainingProgress, train, type ValidationPoint } from './trainer.ts';
+import { averageWithStart } from './weight-average.ts';
 import type { OptimizerOptions } from './weight-optimizer.ts';
 
 /** Where a run keeps its files, what it starts from, and how it is followed. */
@@ -124,8 +125,10 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
   const takeSteps = async (stepper: Stepper): Promise<TrainingProgress> => {
     const before = resume ? await readCheckpoint(checkpointPath, stepper, runKey) : undefined;
     onStage?.('training');
-    const { sequenceLength } = recipe;
-    return train(stepper, sampler, {
+    const { sequenceLength, initShare = 0 } = recipe;
+    const measure = () =>
+      validate(config, stepper.computedWeights().views, tokenizer, validation, { sequenceLength, threads });
+    const progress = await train(stepper, sampler, {
       schedule: {
         peak: recipe.learningRate,
         totalSteps: recipe.steps,
@@ -135,10 +138,7 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
       },
       ...(before && { resume: before }),
       ...(teacher && { teach: teacher.teach }),
-      ...(validation.length > 0 && {
-        validate: () =>
-          validate(config, stepper.computedWeights().views, tokenizer, validation, { sequenceLength, threads }),
-      }),
+      ...(validation.length > 0 && { validate: measure }),
       validateEvery: recipe.validateEvery,
       validateFirst: models.init !== undefined,
       checkpoint: async (now) => {
@@ -150,6 +150,13 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
       ...(options.onValidation && { onValidation: options.onValidation }),
       ...stoppable,
     });
+    if (initShare === 0 || !models.init || progress.step < recipe.steps) return progress;
+    onStage?.('averaging with the weights it started from');
+    averageWithStart(stepper.parameters, models.init.folder.weights, initShare);
+    const found = validation.length > 0 ? await measure() : {};
+    const points = Object.entries(found).map(([name, bitsPerByte]) => ({ step: progress.step, name, bitsPerByte }));
+    options.onValidation?.(points);
+    return { ...progress, validations: [...progress.validations, ...points] };
   };
   const { stepper, progress } = await withStepper(recipe, config, models, options, takeSteps).finally(() =>
     teacher?.close(),
@@ -209,9 +216,12 @@ function optimizerOf(recipe: Recipe): OptimizerOptions {
   return { adamw: { beta1, beta2, epsilon, weightDecay }, ...(recipe.optimizer === 'muon' && { muon }) };
 }
 
-/** Hash of all that decides a run's weights; models count by their content, wherever they are. */
+/**
+ * Hash of all that decides a run's steps; models count by their content, wherever they are. `initShare` comes after the
+ * steps: a run that has ended is resumed with another share to write that mean.
+ */
 function keyOf(
-  { distillation, ...recipe }: Recipe,
+  { distillation, initShare: _, ...recipe }: Recipe,
   datasets: readonly Dataset[],
   { sha256 }: PreparedTokenizer,
   { init, teachers }: SourceModels,

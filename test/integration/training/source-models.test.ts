@@ -81,6 +81,41 @@ describe('a run that starts from a model', () => {
     expect(resumed.progress).toEqual(whole.progress);
   });
 
+  it('ends with the mean of its first and last weights, of which a later call may choose the shares anew', async () => {
+    const recipe = withoutModel({ ...toy.recipe, steps: 6, checkpointEvery: 2, validateEvery: 6 });
+    const plain = await start('mean-none', recipe, { init: teacherDir });
+    const first = teacher.stepper.parameters.data;
+    const meanOf = (share: number) =>
+      plain.stepper.parameters.data.map((last, index) => share * (first[index] as number) + (1 - share) * last);
+    const controller = new AbortController();
+    const onStep = ({ step }: StepReport) => step === 3 && controller.abort();
+    const share = { init: teacherDir, resume: true } as const;
+    const stopped = await start(
+      'mean',
+      { ...recipe, initShare: 0.25 },
+      { init: teacherDir, signal: controller.signal, onStep },
+    );
+    expect(stopped.finished).toBe(false);
+    const seen: number[] = [];
+    const mean = await start(
+      'mean',
+      { ...recipe, initShare: 0.25 },
+      { ...share, onValidation: (points) => seen.push(...points.map(({ bitsPerByte }) => bitsPerByte)) },
+    );
+    expect(countDifferentBits(mean.stepper.parameters.data, meanOf(0.25))).toBe(0);
+    // The last point of the curve is that of the mean, after that of the last step's weights.
+    const { validations } = mean.progress;
+    expect(validations.map(({ step }) => step)).toEqual([0, 6, 6]);
+    expect(validations.slice(0, 2)).toEqual(plain.progress.validations);
+    expect(seen).toEqual(validations.slice(1).map(({ bitsPerByte }) => bitsPerByte));
+    expect(validations[2]?.bitsPerByte).not.toBe(validations[1]?.bitsPerByte);
+
+    const other = await start('mean', { ...recipe, initShare: 0.75 }, share);
+    expect(countDifferentBits(other.stepper.parameters.data, meanOf(0.75))).toBe(0);
+    const none = await start('mean', recipe, share);
+    expect(countDifferentBits(none.stepper.parameters.data, plain.stepper.parameters.data)).toBe(0);
+  });
+
   it('may state the preset and size of vocabulary that the model has, no others', async () => {
     const recipe = { ...toy.recipe, steps: 1 };
     await expect(start('same', recipe, { init: teacherDir })).resolves.toMatchObject({ finished: true });
@@ -112,20 +147,23 @@ describe('a run that starts from a model', () => {
       '32',
       '--learning-rate',
       '0.002',
+      '--init-share',
+      '0.3',
       '--half',
     ];
     const { code, stderr } = await command('train', '--init', teacherDir, '--text', toy.textPath, ...places, ...sizes);
     expect({ code, stderr }).toEqual({
       code: 0,
       stderr: expect.stringContaining(
-        'training teacher-model further on tiny.txt: 4 steps of 4 x 32 tokens, learning rate 0.002, seed 1\n',
+        'training teacher-model further on tiny.txt: 4 steps of 4 x 32 tokens, learning rate 0.002, seed 1, ' +
+          '0.3 of the first weights in the final ones\n',
       ),
     });
     const itera = JSON.parse(await readFile(join(out, 'itera.json'), 'utf8'));
     expect(itera).toMatchObject({
       name: 'tuned-model',
       init: { name: 'the-teacher' },
-      recipe: { mixture: [{ dataset: 'tiny.txt', weight: 1 }], microBatchSize: 1 },
+      recipe: { mixture: [{ dataset: 'tiny.txt', weight: 1 }], microBatchSize: 1, initShare: 0.3 },
     });
     expect((await readModelFolder(out)).weightsDtype).toBe('float16');
     expect(itera).toMatchObject({ weightsDtype: 'float16' });

@@ -142,6 +142,15 @@ describe('the model card', () => {
     );
   });
 
+  test('says that its weights are a mean, and states the validation of that', () => {
+    const [before] = provenance.validation.slice(-1);
+    const recipe = { ...provenance.recipe, initShare: 0.4 };
+    const validation = [...provenance.validation, { ...before, name: 'articles', bitsPerByte: 2.3 }];
+    const card = renderModelCard(config, { ...provenance, recipe, validation } as ModelProvenance);
+    expect(card).toContain('The weights are the mean of the first ones (0.4) and the last ones.');
+    expect(card).toContain('validation documents of that mean: stories 1.2500, articles 2.3000.');
+  });
+
   test('names the models that it was made from', () => {
     const init = { name: 'first', sha256: '5'.repeat(64) };
     const teacher = { name: 'large', sha256: '6'.repeat(64) };

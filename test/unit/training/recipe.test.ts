@@ -131,6 +131,13 @@ describe('parseRecipe', () => {
     expect(() => parseRecipe(rest)).toThrow(/preset is missing, and no model to start from is named/);
   });
 
+  it('averages with the first weights only where there are any', () => {
+    const recipe = { ...good, initShare: 0.5 };
+    expect(parseRecipe(recipe, { startsFromModel: true })).toEqual(recipe);
+    expect(refusalOf(recipe).message).toMatch(/^Recipe: initShare needs a model to start from/);
+    for (const initShare of [-0.1, 1, 1.5, '0.5', null]) expectRefusal({ ...recipe, initShare }, 'initShare');
+  });
+
   it.each<[string, unknown]>([
     ['teacher', ''],
     ['teacher', 5],
