@@ -49,6 +49,13 @@ export function parseShare(text: string): number {
   return value;
 }
 
+/** Above 0 and below 1, as recipes have it. */
+export function parseLearningRate(text: string): number {
+  const value = parseNumber(text);
+  if (value <= 0 || value >= 1) throw new InvalidArgumentError('Expected a number above 0 and below 1.');
+  return value;
+}
+
 /** Collects a repeatable option. */
 export const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
 

@@ -12,7 +12,7 @@ import type { Recipe } from '../training/recipe.ts';
 import { runTraining, type TrainedRun } from '../training/training-run-file.ts';
 import { interruptSignal } from './interrupt.ts';
 import { writeSamples } from './model-samples.ts';
-import { collect, parseCount, parseNumber, parseSeed, parseShare, parseThreads } from './options.ts';
+import { collect, parseCount, parseLearningRate, parseShare, parseThreads, wholeNumber } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress } from './progress.ts';
@@ -45,14 +45,14 @@ export function trainCommand(): Command {
     )
     .option('--out <dir>', 'model folder to write (default: models/<name of the recipe>)')
     .option('--overwrite', 'replace the files of a model folder that exists')
-    .option('--run-dir <dir>', 'folder for the checkpoint (default: runs/<name of the recipe>)')
+    .option('--run-dir <dir>', "folder for the checkpoint (default: runs/<name of the recipe's file, or of the model>)")
     .option('--data-dir <dir>', 'folder with <dataset>/<split>.txt (default: ITERA_DATA_DIR)')
     .option('--resume', 'go on from the checkpoint in the run folder')
     .option('--steps <n>', 'train this many steps instead of those of the recipe', parseCount)
-    .option('--learning-rate <x>', 'highest learning rate, instead of that of the recipe', parseNumber)
-    .option('--batch-size <n>', 'rows of a step, instead of those of the recipe', parseCount)
-    .option('--sequence-length <n>', 'tokens of a row, instead of those of the recipe', parseCount)
-    .option('--seed <n>', 'seed, instead of that of the recipe', parseSeed)
+    .option('--learning-rate <x>', 'highest learning rate, instead of that of the recipe', parseLearningRate)
+    .option('--batch-size <n>', 'rows of a step, instead of those of the recipe', wholeNumber(1, 1024))
+    .option('--sequence-length <n>', 'tokens of a row, instead of those of the recipe', wholeNumber(2, 8192))
+    .option('--seed <n>', 'seed, instead of that of the recipe', wholeNumber(0, 2 ** 31 - 1))
     .option(
       '--init-share <x>',
       "with --init: the final weights are the mean of the first ones, with this share, and the trained ones (the recipe's, or 0)",
@@ -79,7 +79,9 @@ export function trainCommand(): Command {
 
 async function run(options: TrainCommandOptions): Promise<void> {
   const recipe = await chooseRecipe(options);
-  const runDir = options.runDir ?? join('runs', recipe.name);
+  // Recipes of one model's stages have one name, and each stage a checkpoint of its own.
+  const runName = options.recipe === undefined ? recipe.name : basename(options.recipe, '.json');
+  const runDir = options.runDir ?? join('runs', runName);
   const outDir = options.out ?? join('models', recipe.name);
   await checkOutputFolder(outDir);
   await checkOutputFolder(runDir);

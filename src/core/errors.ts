@@ -36,7 +36,8 @@ export const errorCodes = {
   STORE_INVALID: 'An adaptation store is damaged, of another kind or version, or the folder holds something else.',
   FEEDBACK_INVALID:
     'Feedback lacks a judgement or a text, has a field that is none, or holds text that cannot be stored.',
-  RUN_IN_PROGRESS: 'An adaptation run is running already, or the run that was to end is not running any more.',
+  RUN_IN_PROGRESS:
+    'A run of training or adaptation is running already, or the run that was to end is not running any more.',
   VERSION_UNKNOWN: 'No version of the model has this name, or its folder was deleted.',
   VERSION_CORRUPT: "A model version's files are not those that were recorded.",
   DEPLOYMENT_CHANGED: 'What answers is not what a change was decided on any more.',

@@ -20,9 +20,7 @@ const size = Type.Optional(Type.Integer({ minimum: 1, maximum: 65536 }));
 const modelSizes = Type.Object(
   {
     /** The kind of each layer, and so their number. */
-    layers: Type.Optional(
-      Type.Array(Type.Union([Type.Literal('mamba'), Type.Literal('attention')]), { minItems: 1, maxItems: 64 }),
-    ),
+    layers: Type.Optional(Type.Array(Type.Enum(['mamba', 'attention']), { minItems: 1, maxItems: 64 })),
     hiddenSize: size,
     numAttentionHeads: size,
     numKeyValueHeads: size,
@@ -156,7 +154,9 @@ export function parseRecipe(
       throw invalid(at === '' ? name : `${at}.${name}`, 'is missing');
     }
     if (fault.keyword === 'boolean') throw invalid(at, 'is not a field of recipes');
-    const came = JSON.stringify(valueAt(json, fault.instancePath));
+    const value = valueAt(json, fault.instancePath);
+    // JSON's 1e999 is Infinity, which JSON cannot write.
+    const came = typeof value === 'number' ? String(value) : JSON.stringify(value);
     if (at.startsWith('distillation.teacher')) {
       throw invalid('distillation.teacher', `must be a model folder, or a list of 1 to 8 different ones, got ${came}`);
     }

@@ -7,6 +7,7 @@ import type { Tensor } from '../core/tensor.ts';
 import { createBatchSampler } from '../data/batches.ts';
 import { type Dataset, openDataset } from '../data/dataset-files.ts';
 import { makeFolder } from '../data/folder-file.ts';
+import { withFolderLock } from '../data/folder-lock-file.ts';
 import { type CachedTokens, loadTokens } from '../data/token-cache-files.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { initializeWeights } from '../models/initialization.ts';
@@ -89,15 +90,34 @@ export interface TrainedRun {
  * (by `signal` or by killing the process) loses at most the steps since the last checkpoint; resuming gives the same
  * weights, bit for bit, as never having stopped.
  *
- * @throws {@link IteraError} what the parts throw: of recipe, data, tokenizer, models, checkpoint and training.
+ * @throws {@link IteraError} `RUN_IN_PROGRESS` if another run has the same `runDir`, and what the parts throw: of recipe, data,
+ *   tokenizer, models, checkpoint and training.
  */
 export async function runTraining(recipe: Recipe, options: TrainingRunOptions): Promise<TrainedRun> {
-  const { runDir, resume, threads, signal, onStage } = options;
+  const { runDir, resume, signal } = options;
   parseRecipe(recipe, { startsFromModel: options.init !== undefined });
   const checkpointPath = join(runDir, 'checkpoint.safetensors');
   const stoppable = signal ? { signal } : {};
   const models = await openSourceModels(recipe, options.init, stoppable);
   await prepareFolder(runDir, checkpointPath, resume);
+  return withFolderLock(runDir, () => runPrepared(recipe, options, models, checkpointPath), {
+    ...stoppable,
+    onWait: (holder) => {
+      const message = `Another run is writing to ${runDir}. Wait for its end, or choose another folder (--run-dir).`;
+      throw new IteraError('RUN_IN_PROGRESS', message, { runDir, holder });
+    },
+  });
+}
+
+/** What {@link runTraining} does once the run folder is its own. */
+async function runPrepared(
+  recipe: Recipe,
+  options: TrainingRunOptions,
+  models: SourceModels,
+  checkpointPath: string,
+): Promise<TrainedRun> {
+  const { runDir, resume, threads, signal, onStage } = options;
+  const stoppable = signal ? { signal } : {};
   const places = { ...(options.dataDir && { dataDir: options.dataDir }), ...stoppable };
 
   onStage?.('reading texts');

@@ -61,6 +61,20 @@ async function stopAt(step: number, runDir: string, recipe: Recipe = toy.recipe)
 }
 
 describe('runTraining', () => {
+  it('refuses a folder that another run is writing to, which goes on', async () => {
+    const runDir = join(toy.folder, 'busy');
+    let second: Promise<unknown> | undefined;
+    const first = await start({
+      runDir,
+      onStep: ({ step }) => {
+        if (step === 2) second = start({ runDir }).catch((error: unknown) => error);
+      },
+    });
+    expect(await second).toMatchObject({ code: 'RUN_IN_PROGRESS', message: expect.stringContaining('--run-dir') });
+    expect(countDifferentBits(first.stepper.parameters.data, whole.stepper.parameters.data)).toBe(0);
+    expect(await readdir(runDir)).not.toContain('.lock');
+  });
+
   it('takes all steps of the recipe on a text file, and says what it is doing', () => {
     expect(whole.finished).toBe(true);
     expect(whole.progress.step).toBe(10);

@@ -1,6 +1,15 @@
 import { InvalidArgumentError } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { collect, parseAmount, parseCount, parseNumber, parseSeed, parseThreads } from '../../../src/cli/options.ts';
+import {
+  collect,
+  parseAmount,
+  parseCount,
+  parseLearningRate,
+  parseNumber,
+  parseSeed,
+  parseShare,
+  parseThreads,
+} from '../../../src/cli/options.ts';
 
 describe.each([
   [
@@ -13,6 +22,8 @@ describe.each([
   ['parseSeed', parseSeed, ['0', '1', '4294967295'], ['', ' ', '-1', '0.5', '4294967296', 'Infinity', 'x']],
   ['parseNumber', parseNumber, ['0', '-1.5', '1e-3', '.5'], ['', ' ', 'NaN', 'Infinity', '1,5', '1.5x']],
   ['parseAmount', parseAmount, ['0', '1.5', '1e-3'], ['', 'NaN', 'Infinity', '-0.1', 'x']],
+  ['parseShare', parseShare, ['0', '0.5', '0.999'], ['', '1', '-0.1', '50%']],
+  ['parseLearningRate', parseLearningRate, ['1e-5', '0.999'], ['', '0', '1', '-0.1', '1e999']],
 ] as const)('%s', (_, parse, accepted, refused) => {
   it.each(accepted)('takes %j', (text) => {
     expect(parse(text)).toBe(Number(text));
@@ -20,7 +31,9 @@ describe.each([
 
   it.each(refused)('refuses %j, and says what it expected', (text) => {
     expect(() => parse(text)).toThrow(InvalidArgumentError);
-    expect(() => parse(text)).toThrow(/^Expected a (whole )?number( from \d+ to \d+| of at least 0)?\.$/);
+    expect(() => parse(text)).toThrow(
+      /^Expected a (whole )?number( from \d+ to \d+| of at least 0( and below 1)?| above 0 and below 1)?\.$/,
+    );
   });
 });
 

@@ -97,6 +97,8 @@ describe('parseRecipe', () => {
     expect(parseRecipe({ ...good, model })).toMatchObject({ model });
     expect(() => parseRecipe({ ...good, model: { mambaNHeads: 7 } })).toThrow(/mamba/);
     expect(refusalOf({ ...good, model: { depth: 3 } }).message).toContain('depth');
+    const other = refusalOf({ ...good, model: { layers: ['mamba', 'lstm'] } }).message;
+    expect(other).toBe('Recipe: model.layers.1 must be one of mamba, attention, got "lstm". Correct the recipe file.');
     const huge = refusalOf({ ...good, model: { hiddenSize: 65536 } });
     expect(huge).toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining('at most 100000000 param') });
     const { preset: _, ...without } = good;
@@ -129,6 +131,11 @@ describe('parseRecipe', () => {
     expect(parseRecipe(taught)).toEqual(taught);
     expectRefusal({ ...rest, distillation }, 'preset');
     expect(() => parseRecipe(rest)).toThrow(/preset is missing, and no model to start from is named/);
+  });
+
+  it('says what came also where JSON has no way to write it', () => {
+    const recipe = { ...good, learningRate: JSON.parse('1e999') };
+    expect(refusalOf(recipe).message).toMatch(/^Recipe: learningRate .*, got Infinity\./);
   });
 
   it('averages with the first weights only where there are any', () => {
@@ -245,6 +252,7 @@ describe('parseRecipe', () => {
       ],
       'mixture.1.weight',
     ],
+    // Reads as 1e999 in a file.
     ['endless weight', [{ dataset: 'a', weight: Number.POSITIVE_INFINITY }], 'mixture.0.weight'],
     ['a part with more fields', [{ dataset: 'a', weight: 1, share: 2 }], 'mixture.0.share'],
     ['a name instead of a part', ['tinystories'], 'mixture.0'],
