@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { Errors } from 'typebox/value';
 import { IteraError } from '../core/errors.ts';
+import type { ModelConfig } from '../models/config.ts';
 import { countParameters } from '../models/parameters.ts';
 import { presetConfig, presets } from '../models/presets.ts';
 import { resizeConfig, type SizeChange } from '../models/resizing.ts';
@@ -178,7 +179,7 @@ export function parseRecipe(
   if (recipe.model !== undefined) {
     if (recipe.preset === undefined) throw invalid('model', 'needs a preset whose sizes it changes');
     const preset = presetConfig(recipe.preset, recipe.tokenizer?.vocabSize);
-    const { total } = countParameters(resizeConfig(preset, recipe.model as SizeChange));
+    const { total } = countParameters(resized(preset, recipe.model as SizeChange));
     if (total > maximumParameters) {
       throw invalid('model', `must have at most ${maximumParameters} parameters, got ${total}`);
     }
@@ -195,6 +196,17 @@ export function parseRecipe(
     if (recipe[name] !== undefined && recipe.optimizer !== 'muon') throw invalid(name, 'needs "optimizer": "muon"');
   }
   return recipe;
+}
+
+/** A preset with a recipe's sizes; what they come to is named as in `config.json`. */
+function resized(preset: ModelConfig, sizes: SizeChange): ModelConfig {
+  try {
+    return resizeConfig(preset, sizes);
+  } catch (cause) {
+    if (!(cause instanceof IteraError)) throw cause;
+    const { path, expected, got } = cause.data;
+    throw invalid('model', `has sizes that do not go together: ${path} must be ${expected}, and comes to ${got}`);
+  }
 }
 
 function valueAt(json: unknown, pointer: string): unknown {
