@@ -32,6 +32,9 @@ const usualDistillation = { temperature: 1, weight: 0.5, topK: 16 } as const;
 export async function chooseRecipe(options: RecipeOptions, signal?: AbortSignal): Promise<Recipe> {
   const { init, text = [] } = options;
   const startsFromModel = init !== undefined;
+  if (options.initShare !== undefined && !startsFromModel) {
+    throw invalid('--init-share needs --init MODEL: it is the share of that model in the final weights.');
+  }
   if (options.recipe !== undefined) {
     if (text.length > 0) {
       throw invalid('--text and --recipe exclude each other: the mixture of a recipe names its texts.');
@@ -96,7 +99,8 @@ async function readJson(path: string): Promise<unknown> {
     throw new IteraError('FILE_NOT_FOUND', `Expected a recipe at ${path}, found none to read.`, { path }, { cause });
   });
   try {
-    return JSON.parse(text);
+    // Some editors begin a file with a byte order mark.
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (cause) {
     throw new IteraError('CONFIG_INVALID', `Expected JSON in ${path}, got: ${String(cause)}.`, { path }, { cause });
   }

@@ -111,7 +111,7 @@ async function run(options: TrainCommandOptions): Promise<void> {
         }),
       onValidation: (points) =>
         progress.note(
-          `step ${points[0]?.step}: ${points.map((point) => `${point.name} ${point.bitsPerByte.toFixed(4)} bits/byte`).join(', ')}`,
+          `step ${points[0]?.step}${points[0]?.initShare === undefined ? '' : ', the mean'}: ${points.map((point) => `${point.name} ${point.bitsPerByte.toFixed(4)} bits/byte`).join(', ')}`,
         ),
     });
     progress.end();
@@ -121,6 +121,9 @@ async function run(options: TrainCommandOptions): Promise<void> {
         'ABORTED',
         `Stopped at step ${trained.progress.step} of ${recipe.steps}. Give the same command again with --resume to continue.`,
       );
+    }
+    if (!options.overwrite) {
+      await refuseUsedFolder(outDir, 'The run has ended and is kept: --resume writes it. ');
     }
     const provenance = await writeModel(outDir, recipe, trained, options, signal);
     progress.note(`wrote ${outDir}`);
@@ -202,12 +205,13 @@ function withoutPaths(recipe: Recipe): Recipe {
 }
 
 /** A model that somebody has trained, or any other file, is not lost to a second run. */
-async function refuseUsedFolder(dir: string): Promise<void> {
+async function refuseUsedFolder(dir: string, kept = ''): Promise<void> {
   const files = await readdir(dir).catch(() => []);
   if (files.length > 0) {
     throw new IteraError(
       'INVALID_ARGUMENT',
-      `Expected --out to name a new or empty folder, but ${dir} holds ${files.length} files. Name another, or add --overwrite.`,
+      `Expected --out to name a new or empty folder, but ${dir} holds ${files.length} files. ${kept}Name another, or add ` +
+        '--overwrite.',
       { dir },
     );
   }

@@ -6,7 +6,7 @@ import { IteraError, throwIfAborted } from '../core/errors.ts';
 
 export interface FolderLockOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Called once if another process holds the lock. */
+  /** Called once if another process holds the lock; what it throws ends the waiting. */
   readonly onWait?: (holder: string) => void;
   /** Between looks at a lock that is held, in milliseconds; default 500. */
   readonly pollMs?: number;
@@ -18,7 +18,8 @@ const staleMs = 6 * touchMs;
 
 /**
  * Does some work while no other process does work under a lock on the same folder, which must exist; waits for its turn.
- * The lock is a file `.lock` that names its holder; that of a process which has ended is taken over.
+ * The lock is a file `.lock` that names its holder; that of a process which has ended is taken over, and one that nobody has
+ * renewed for a minute.
  *
  * @throws {@link IteraError} `ABORTED` while waiting, `OUTPUT_UNWRITABLE`, and what the work throws.
  */
@@ -29,15 +30,17 @@ export async function withFolderLock<T>(
 ): Promise<T> {
   const path = join(folder, '.lock');
   const holder = JSON.stringify({ pid: process.pid, host: hostname(), id: randomUUID() });
-  for (let waits = 0; !(await tryTake(path, holder)); waits++) {
+  let told = false;
+  while (!(await tryTake(path, holder))) {
     throwIfAborted(signal);
-    const other = await readFile(path, 'utf8').catch(() => undefined);
+    const other = await readHolder(path);
     if (other === undefined) continue;
     if (await isStale(path, other)) {
       await remove(path, other);
       continue;
     }
-    if (waits === 0) onWait?.(other);
+    if (!told) onWait?.(other);
+    told = true;
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
   const touching = setInterval(() => void touch(path), touchMs);
@@ -63,6 +66,18 @@ async function tryTake(path: string, holder: string): Promise<boolean> {
     const { code, message } = cause as NodeJS.ErrnoException;
     if (code === 'EEXIST') return false;
     throw new IteraError('OUTPUT_UNWRITABLE', `Could not write ${path}: ${message}`, { path }, { cause });
+  }
+}
+
+/** What the lock says; nothing if it was given back meanwhile. */
+async function readHolder(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    const advice = `Could not read the lock ${path}: ${message}. If nothing writes to its folder, delete it.`;
+    throw new IteraError('OUTPUT_UNWRITABLE', advice, { path }, { cause });
   }
 }
 

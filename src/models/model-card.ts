@@ -52,7 +52,13 @@ export interface ModelProvenance {
     readonly threads: number;
     readonly cpu: string;
   };
-  readonly validation: readonly { readonly step: number; readonly name: string; readonly bitsPerByte: number }[];
+  readonly validation: readonly {
+    readonly step: number;
+    readonly name: string;
+    readonly bitsPerByte: number;
+    /** Of the mean with the first model's weights: their share in it. Absent for the weights of the step. */
+    readonly initShare?: number;
+  }[];
   readonly measurements: readonly MeasurementRecord[];
   /** Its compressed forms, by name. */
   readonly variants?: Readonly<Partial<Record<CompressedVariant, VariantRecord>>>;
@@ -82,9 +88,13 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
     charts = [],
   } = provenance;
   const count = (value: number) => value.toLocaleString('en-US');
-  // After the mean with the first weights, the last step has two points of each text.
-  const last = new Map(validation.map(({ name: text, bitsPerByte }) => [text, bitsPerByte]));
+  const lastStep = validation.at(-1)?.step;
   const initShare = Number(recipe['initShare'] ?? 0);
+  const last = (ofMean: boolean) =>
+    validation
+      .filter((point) => point.step === lastStep && (point.initShare !== undefined) === ofMean)
+      .map((point) => `${point.name} ${point.bitsPerByte.toFixed(4)}`)
+      .join(', ');
   const sources = [...new Set([...(init ? [init] : []), ...teachers].map((source) => source.name))];
   const sections = [
     frontMatter(provenance),
@@ -122,15 +132,19 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
     ),
     '## Recipe',
     `${count(training.steps)} steps, ${count(training.tokens)} tokens, ${training.threads} threads on ${training.cpu}, ` +
-      `Itera-Lite ${provenance.iteraLite}. Last training loss ${training.finalLossNats.toFixed(4)} nats per token. ` +
-      (initShare > 0 ? `The weights are the mean of the first ones (${initShare}) and the last ones. ` : '') +
+      `Itera-Lite ${provenance.iteraLite}. Loss over the last steps ${training.finalLossNats.toFixed(4)} nats per token. ` +
       `The recipe in full:`,
     `\`\`\`json\n${JSON.stringify(recipe, undefined, 2)}\n\`\`\``,
     '## Validation during training',
     validation.length > 0
-      ? `Bits per byte of a sample of the validation documents ${initShare > 0 ? 'of that mean' : 'at the last step'}: ` +
-        `${[...last].map(([text, bitsPerByte]) => `${text} ${bitsPerByte.toFixed(4)}`).join(', ')}.`
+      ? `Bits per byte of a sample of the validation documents at the last step: ${last(false)}.`
       : 'None.',
+    ...(initShare > 0
+      ? [
+          `The weights are not those of the last step but their mean with those training started from, which have a share of ` +
+            `${initShare}.${last(true) === '' ? '' : ` On the same documents: ${last(true)}.`}`,
+        ]
+      : []),
     ...charts.map(({ file, title }) => `![${title}](${file})`),
     '## Measurements',
     measurements.length > 0

@@ -14,8 +14,10 @@ import type { TrainingProgress } from './trainer.ts';
  */
 export async function writeCurves(
   runDir: string,
-  { losses, validations }: TrainingProgress,
+  { losses, validations: all }: TrainingProgress,
 ): Promise<{ file: string; title: string }[]> {
+  // A mean of weights is no point of the way that training took.
+  const validations = all.filter(({ initShare }) => initShare === undefined);
   const xAxis = { name: 'Step' };
   const names = [...new Set(validations.map(({ name }) => name))];
   const charts: { file: string; title: string; svg: string }[] = [];

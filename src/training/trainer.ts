@@ -31,6 +31,8 @@ export interface ValidationPoint {
   /** Of the dataset. */
   readonly name: string;
   readonly bitsPerByte: number;
+  /** Of the mean with the weights that the run started from: their share in it. Absent for the weights of the step. */
+  readonly initShare?: number;
 }
 
 /** A point of the training curve: the mean loss since the point before; the last step always ends one. */

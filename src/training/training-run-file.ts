@@ -103,7 +103,9 @@ export async function runTraining(recipe: Recipe, options: TrainingRunOptions): 
   return withFolderLock(runDir, () => runPrepared(recipe, options, models, checkpointPath), {
     ...stoppable,
     onWait: (holder) => {
-      const message = `Another run is writing to ${runDir}. Wait for its end, or choose another folder (--run-dir).`;
+      const message =
+        `Another run is writing to ${runDir}. Wait for its end, or choose another folder (--run-dir). If none is, try again ` +
+        'after a minute: a lock that nobody renews does not count for longer.';
       throw new IteraError('RUN_IN_PROGRESS', message, { runDir, holder });
     },
   });
@@ -174,8 +176,10 @@ async function runPrepared(
     onStage?.('averaging with the weights it started from');
     averageWithStart(stepper.parameters, models.init.folder.weights, initShare);
     const found = validation.length > 0 ? await measure() : {};
-    const points = Object.entries(found).map(([name, bitsPerByte]) => ({ step: progress.step, name, bitsPerByte }));
-    options.onValidation?.(points);
+    const points = Object.entries(found).map(([name, bitsPerByte]) => {
+      return { step: progress.step, name, bitsPerByte, initShare };
+    });
+    if (points.length > 0) options.onValidation?.(points);
     return { ...progress, validations: [...progress.validations, ...points] };
   };
   const { stepper, progress } = await withStepper(recipe, config, models, options, takeSteps).finally(() =>
@@ -237,11 +241,11 @@ function optimizerOf(recipe: Recipe): OptimizerOptions {
 }
 
 /**
- * Hash of all that decides a run's steps; models count by their content, wherever they are. `initShare` comes after the
- * steps: a run that has ended is resumed with another share to write that mean.
+ * Hash of all that decides a run's steps; models count by their content, wherever they are. The model's name does not, nor
+ * does `initShare`, which comes after the steps: a run that has ended is resumed with another share to write that mean.
  */
 function keyOf(
-  { distillation, initShare: _, ...recipe }: Recipe,
+  { distillation, initShare: _, name: __, ...recipe }: Recipe,
   datasets: readonly Dataset[],
   { sha256 }: PreparedTokenizer,
   { init, teachers }: SourceModels,

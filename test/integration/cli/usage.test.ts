@@ -112,6 +112,7 @@ describe('wrong usage exits with 2, says on stderr what is wrong and where the o
     ['train', /^INVALID_ARGUMENT: Expected --recipe FILE .* or --init MODEL and --text FILE/],
     ['train --init itera-lite-micro', /^INVALID_ARGUMENT: Expected --recipe FILE/],
     ['train --text my.txt', /^INVALID_ARGUMENT: Expected --recipe FILE/],
+    ['train --recipe a.json --init-share 0.5', /^INVALID_ARGUMENT: --init-share needs --init MODEL/],
     ['train --recipe a.json --text my.txt', /^INVALID_ARGUMENT: --text and --recipe exclude each other/],
     ['run --dataset articles --split train', /^INVALID_ARGUMENT: Expected a split of articles/],
   ])('%s', async (line, says) => {

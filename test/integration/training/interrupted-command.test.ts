@@ -65,7 +65,8 @@ beforeAll(async () => {
   // The first checkpoint comes after 6 steps of 40: there is time to see it before the run is over.
   toy = await prepareToyRun({ steps: 40, checkpointEvery: 6 });
   recipePath = join(toy.folder, 'recipe.json');
-  await writeFile(recipePath, JSON.stringify(toy.recipe));
+  // With the byte order mark that some editors begin a file with.
+  await writeFile(recipePath, `\uFEFF${JSON.stringify(toy.recipe)}`);
   uninterrupted = startTraining('whole', '--json').ended;
 });
 afterAll(() => rm(toy.folder, { recursive: true }));

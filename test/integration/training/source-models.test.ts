@@ -105,7 +105,11 @@ describe('a run that starts from a model', () => {
     expect(countDifferentBits(mean.stepper.parameters.data, meanOf(0.25))).toBe(0);
     // The last point of the curve is that of the mean, after that of the last step's weights.
     const { validations } = mean.progress;
-    expect(validations.map(({ step }) => step)).toEqual([0, 6, 6]);
+    expect(validations.map(({ step, initShare }) => [step, initShare])).toEqual([
+      [0, undefined],
+      [6, undefined],
+      [6, 0.25],
+    ]);
     expect(validations.slice(0, 2)).toEqual(plain.progress.validations);
     expect(seen).toEqual(validations.slice(1).map(({ bitsPerByte }) => bitsPerByte));
     expect(validations[2]?.bitsPerByte).not.toBe(validations[1]?.bitsPerByte);
@@ -167,7 +171,27 @@ describe('a run that starts from a model', () => {
     });
     expect((await readModelFolder(out)).weightsDtype).toBe('float16');
     expect(itera).toMatchObject({ weightsDtype: 'float16' });
-    expect(await readFile(join(out, 'README.md'), 'utf8')).toContain('trained on from the weights of the-teacher');
+    const card = await readFile(join(out, 'README.md'), 'utf8');
+    expect(card).toContain('trained on from the weights of the-teacher');
+    expect(card).toContain('have a share of 0.3. On the same documents: tiny.txt ');
+    expect(stderr).toMatch(/^step 4: tiny\.txt .*\n(.*\n)*step 4, the mean: tiny\.txt /m);
+
+    // Another share and name, from the same checkpoint.
+    const again = ['--out', join(toy.folder, 'other'), ...places.slice(2), '--resume', ...sizes, '--init-share', '0.1'];
+    const next = await command('train', '--init', teacherDir, '--text', toy.textPath, ...again);
+    expect(next).toMatchObject({ code: 0, stderr: expect.stringMatching(/^step 4, the mean: /m) });
+    expect(next.stderr).not.toMatch(/^step 4: /m);
+  });
+
+  it('says nothing of a validation where a text has no document to spare', async () => {
+    const text = join(toy.folder, 'one.txt');
+    await writeFile(text, 'One day a cat sat by the door and waited for the rain to end. '.repeat(9));
+    const seen: unknown[] = [];
+    const recipe = withoutModel({ ...toy.recipe, steps: 1, initShare: 0.5, mixture: [{ dataset: text, weight: 1 }] });
+    const onValidation = (points: unknown) => seen.push(points);
+    const run = await start('one-document', recipe, { init: teacherDir, onValidation });
+    expect(seen).toEqual([]);
+    expect(run.progress.validations).toEqual([]);
   });
 
   it('leaves no folder where half precision cannot hold its weights, and says how to keep the run', async () => {

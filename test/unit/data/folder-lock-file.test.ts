@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -43,6 +43,32 @@ describe('withFolderLock', () => {
     const old = new Date(Date.now() - 3_600_000);
     await utimes(path, old, old);
     expect(await withFolderLock(folder, async () => 'taken')).toBe('taken');
+  });
+
+  it('is refused, not waited for, where it is no file', async () => {
+    await mkdir(join(folder, '.lock'));
+    const refused = { code: 'OUTPUT_UNWRITABLE', message: expect.stringContaining('delete it') };
+    await expect(withFolderLock(folder, async () => 'never')).rejects.toMatchObject(refused);
+  });
+
+  it('says that another holds it also after taking over from a third', async () => {
+    const path = join(folder, '.lock');
+    await writeFile(path, JSON.stringify({ pid: 2 ** 30, host: hostname() }));
+    const order: string[] = [];
+    const work = (name: string) => () =>
+      withFolderLock(
+        folder,
+        async () => {
+          order.push(name);
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        },
+        { pollMs: 5, onWait: () => order.push(`${name} waits`) },
+      );
+    await Promise.all([work('a')(), work('b')()]);
+    const [first = ''] = order.filter((name) => !name.includes('waits'));
+    const second = first === 'a' ? 'b' : 'a';
+    expect(order).toContain(`${second} waits`);
+    expect(order.filter((name) => !name.includes('waits'))).toEqual([first, second]);
   });
 
   it('can be told to stop waiting', async () => {

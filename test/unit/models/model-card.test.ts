@@ -128,7 +128,7 @@ describe('the model card', () => {
       '`abcdef0123456789...`',
     ]);
     expect(card).toContain('1,200 steps, 2,457,600 tokens, 2 threads on Example CPU, Itera-Lite 1.2.3.');
-    expect(card).toContain('Last training loss 1.2346 nats per token.');
+    expect(card).toContain('Loss over the last steps 1.2346 nats per token.');
     const [, json = ''] = /```json\n([\s\S]*?)\n```/.exec(card) ?? [];
     expect(JSON.parse(json)).toEqual(provenance.recipe);
   });
@@ -145,10 +145,14 @@ describe('the model card', () => {
   test('says that its weights are a mean, and states the validation of that', () => {
     const [before] = provenance.validation.slice(-1);
     const recipe = { ...provenance.recipe, initShare: 0.4 };
-    const validation = [...provenance.validation, { ...before, name: 'articles', bitsPerByte: 2.3 }];
-    const card = renderModelCard(config, { ...provenance, recipe, validation } as ModelProvenance);
-    expect(card).toContain('The weights are the mean of the first ones (0.4) and the last ones.');
-    expect(card).toContain('validation documents of that mean: stories 1.2500, articles 2.3000.');
+    const mean = { ...before, name: 'articles', bitsPerByte: 2.3, initShare: 0.4 };
+    const card = (validation: readonly unknown[]) =>
+      renderModelCard(config, { ...provenance, recipe, validation } as ModelProvenance);
+    const whole = card([...provenance.validation, mean]);
+    expect(whole).toContain('at the last step: stories 1.2500, articles 2.3457.\n');
+    expect(whole).toContain('have a share of 0.4. On the same documents: articles 2.3000.\n');
+    expect(card([])).toContain('have a share of 0.4.\n');
+    expect(renderModelCard(config, provenance)).not.toContain('have a share of');
   });
 
   test('names the models that it was made from', () => {
