@@ -141,7 +141,7 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
       : 'None.',
     ...(initShare > 0
       ? [
-          `The weights are not those of the last step but their mean with those training started from, which have a share of ` +
+          `The weights are the mean of those of the last step and those that training started from, which have a share of ` +
             `${initShare}.${last(true) === '' ? '' : ` On the same documents: ${last(true)}.`}`,
         ]
       : []),
