@@ -43,7 +43,10 @@ export function trainCommand(): Command {
       "learn from this model's predictions too; it must have the same tokenizer; repeatable: their mean",
       collect,
     )
-    .option('--out <dir>', 'model folder to write (default: models/<name of the recipe>)')
+    .option(
+      '--out <dir>',
+      'model folder to write (default: models/<name of the recipe>; without one, models/<first model>-tuned)',
+    )
     .option('--overwrite', 'replace the files of a model folder that exists')
     .option('--run-dir <dir>', "folder for the checkpoint (default: runs/<name of the recipe's file, or of the model>)")
     .option('--data-dir <dir>', 'folder with <dataset>/<split>.txt (default: ITERA_DATA_DIR)')
