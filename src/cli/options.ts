@@ -49,8 +49,8 @@ export function parseShare(text: string): number {
   return value;
 }
 
-/** Above 0 and below 1, as recipes have it. */
-export function parseLearningRate(text: string): number {
+/** Above 0 and below 1. */
+export function parseFraction(text: string): number {
   const value = parseNumber(text);
   if (value <= 0 || value >= 1) throw new InvalidArgumentError('Expected a number above 0 and below 1.');
   return value;

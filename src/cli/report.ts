@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { IteraError } from '../core/errors.ts';
 import { changeTable, countSentence, isFinding, ruleSentence } from '../report/compare/change-text.ts';
 import { type Comparison, compareRecords } from '../report/compare/compare-records.ts';
@@ -8,7 +8,7 @@ import { comparisonJunit } from '../report/compare/comparison-junit.ts';
 import { comparisonMarkdown } from '../report/compare/comparison-markdown.ts';
 import { readRecordSet, readReport, writeReport, writeTextFile } from '../report/report-files.ts';
 import { printable, terminalTable } from '../report/terminal-table.ts';
-import { parseAmount, parseNumber } from './options.ts';
+import { parseAmount, parseFraction } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 
 interface ReportOptions {
@@ -45,7 +45,7 @@ export function reportCommand(): Command {
     .option(
       '--false-discovery-rate <x>',
       'with --compare: share of false findings among all findings that is allowed (default: 0.05)',
-      parseShare,
+      parseFraction,
     )
     .option('--all', 'with --compare: print every record, not only what changed')
     .option('--markdown <file>', 'with --compare: write it as Markdown, for a comment on a pull request')
@@ -67,12 +67,6 @@ export function reportCommand(): Command {
         '--include-timing says so.',
     )
     .action(report);
-}
-
-function parseShare(text: string): number {
-  const value = parseNumber(text);
-  if (!(value > 0 && value < 1)) throw new InvalidArgumentError('Expected a number above 0 and below 1.');
-  return value;
 }
 
 async function report(file: string | undefined, options: ReportOptions): Promise<void> {

@@ -12,7 +12,7 @@ import type { Recipe } from '../training/recipe.ts';
 import { runTraining, type TrainedRun } from '../training/training-run-file.ts';
 import { interruptSignal } from './interrupt.ts';
 import { writeSamples } from './model-samples.ts';
-import { collect, parseCount, parseLearningRate, parseShare, parseThreads, wholeNumber } from './options.ts';
+import { collect, parseCount, parseFraction, parseShare, parseThreads, wholeNumber } from './options.ts';
 import { checkOutputFolder } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress } from './progress.ts';
@@ -52,7 +52,7 @@ export function trainCommand(): Command {
     .option('--data-dir <dir>', 'folder with <dataset>/<split>.txt (default: ITERA_DATA_DIR)')
     .option('--resume', 'go on from the checkpoint in the run folder')
     .option('--steps <n>', 'train this many steps instead of those of the recipe', parseCount)
-    .option('--learning-rate <x>', 'highest learning rate, instead of that of the recipe', parseLearningRate)
+    .option('--learning-rate <x>', 'highest learning rate, instead of that of the recipe', parseFraction)
     .option('--batch-size <n>', 'rows of a step, instead of those of the recipe', wholeNumber(1, 1024))
     .option('--sequence-length <n>', 'tokens of a row, instead of those of the recipe', wholeNumber(2, 8192))
     .option('--seed <n>', 'seed, instead of that of the recipe', wholeNumber(0, 2 ** 31 - 1))

@@ -33,7 +33,10 @@ export function describeModel({ config }: ModelFolder, name: string): Report['mo
 /** Training curves, where the model folder keeps them. */
 export function trainingCurves({ itera }: Pick<ModelFolder, 'itera'>): Curve[] {
   const { validation } = asRecord(itera);
-  const points = Array.isArray(validation) ? validation.filter(isPoint) : [];
+  // A mean of weights is no point of the way that training took.
+  const points = (Array.isArray(validation) ? validation.filter(isPoint) : []).filter(
+    ({ initShare }) => initShare === undefined,
+  );
   return [...new Set(points.map(({ name }) => name))].map((name) => ({
     name,
     unit: 'bits/byte',

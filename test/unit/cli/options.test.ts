@@ -4,7 +4,7 @@ import {
   collect,
   parseAmount,
   parseCount,
-  parseLearningRate,
+  parseFraction,
   parseNumber,
   parseSeed,
   parseShare,
@@ -23,7 +23,7 @@ describe.each([
   ['parseNumber', parseNumber, ['0', '-1.5', '1e-3', '.5'], ['', ' ', 'NaN', 'Infinity', '1,5', '1.5x']],
   ['parseAmount', parseAmount, ['0', '1.5', '1e-3'], ['', 'NaN', 'Infinity', '-0.1', 'x']],
   ['parseShare', parseShare, ['0', '0.5', '0.999'], ['', '1', '-0.1', '50%']],
-  ['parseLearningRate', parseLearningRate, ['1e-5', '0.999'], ['', '0', '1', '-0.1', '1e999']],
+  ['parseFraction', parseFraction, ['1e-5', '0.999'], ['', '0', '1', '-0.1', '1e999']],
 ] as const)('%s', (_, parse, accepted, refused) => {
   it.each(accepted)('takes %j', (text) => {
     expect(parse(text)).toBe(Number(text));

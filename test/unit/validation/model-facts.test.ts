@@ -36,6 +36,12 @@ describe('trainingCurves', () => {
     ]);
   });
 
+  it('end with the last step, not with the mean that follows it', () => {
+    const last = { step: 20, name: 'x', bitsPerByte: 3 };
+    const itera = { validation: [last, { ...last, bitsPerByte: 2, initShare: 0.5 }] };
+    expect(trainingCurves({ itera })).toMatchObject([{ points: [{ step: 20, value: 3 }] }]);
+  });
+
   it('leave out points that are none', () => {
     const validation = [
       { step: 1, name: 'x', bitsPerByte: null },
