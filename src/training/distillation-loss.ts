@@ -17,6 +17,7 @@ import {
   softmax,
   sub,
 } from '../graph/ops/index.ts';
+import { logProbability } from './loss.ts';
 
 export interface DistillationOptions {
   /** Share of the teacher in the objective, from 0 (only the text) to 1 (only the teacher). */
@@ -69,11 +70,11 @@ export function distillationLoss(
 ): { readonly objective: Value; readonly loss: Value; readonly divergence: Value } {
   const rows = Number(logits.shape[0]);
   const [objective, loss, divergence] = logits.graph.withGradient([logits], () => {
-    const logProbs = logSoftmax(logits);
+    const probabilities = softmax(logits);
     const index = reshape(targets, [rows, 1]);
     const tail = reshape(targetWeights, [rows, 1]);
-    const hard = neg(gatherElements(logProbs, index, 1));
-    const known = gatherElements(logProbs, ids, 1);
+    const hard = neg(logProbability(gatherElements(probabilities, index, 1)));
+    const known = logProbability(gatherElements(probabilities, ids, 1));
     const knownProbs = exp(known);
     const teacherMass = sumRows(weights);
     const studentMass = sumRows(knownProbs);
@@ -93,7 +94,7 @@ export function distillationLoss(
         if (!upstream) return [];
         const share = mul(upstream, 1 / rows);
         const total = add(mul(add(teacherMass, tail), weight), 1 - weight);
-        const spread = mul(exp(logProbs), mul(total, share));
+        const spread = mul(probabilities, mul(total, share));
         const atKnown = mul(inside.slope, mul(share, weight));
         const atTarget = mul(neg(add(mul(tail, weight), 1 - weight)), share);
         const updates = concat([atKnown, atTarget], 1);

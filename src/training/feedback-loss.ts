@@ -5,16 +5,17 @@ import {
   exp,
   gatherElements,
   log,
-  logSoftmax,
   max,
   mul,
   neg,
   reciprocal,
   reshape,
   scatterElements,
+  softmax,
   sub,
 } from '../graph/ops/index.ts';
 import { average, rowDivergence, sliver, sumRows, type TeacherValues } from './distillation-loss.ts';
+import { logProbability } from './loss.ts';
 
 /** How much each of M positions counts, each `float32[M]`, from 0. */
 export interface PositionValues {
@@ -46,15 +47,15 @@ export function feedbackLoss(
   const rows = Number(logits.shape[0]);
   const column = (value: Value): Value => reshape(value, [rows, 1]);
   const [objective, loss, divergence] = logits.graph.withGradient([logits], () => {
-    const logProbs = logSoftmax(logits);
+    const probabilities = softmax(logits);
     const index = column(targets);
     const [imitate, avoid, follow] = [column(positions.imitate), column(positions.avoid), column(positions.follow)];
     const tail = mul(column(targetWeights), follow);
-    const target = gatherElements(logProbs, index, 1);
+    const target = logProbability(gatherElements(probabilities, index, 1));
     const hard = neg(target);
     // As good as certain, a token would make the quotient infinite.
     const others = max(sub(1, exp(target)), sliver);
-    const known = gatherElements(logProbs, ids, 1);
+    const known = logProbability(gatherElements(probabilities, ids, 1));
     const teacherMass = sumRows(weights);
     const wanted = add(mul(imitate, hard), mul(avoid, neg(log(others))));
     const taught = add(mul(follow, neg(sumRows(mul(weights, known)))), mul(tail, hard));
@@ -72,7 +73,7 @@ export function feedbackLoss(
         const odds = mul(exp(target), reciprocal(others));
         const own = add(sub(imitate, mul(avoid, odds)), tail);
         const total = add(own, mul(follow, teacherMass));
-        const spread = mul(exp(logProbs), mul(total, share));
+        const spread = mul(probabilities, mul(total, share));
         const atKnown = mul(neg(weights), mul(follow, share));
         const atTarget = mul(neg(own), share);
         const updates = concat([atKnown, atTarget], 1);

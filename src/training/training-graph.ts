@@ -2,6 +2,7 @@ import { gradients } from '../graph/gradient.ts';
 import { Graph, type Value } from '../graph/graph.ts';
 import { add, mul, reshape } from '../graph/ops/index.ts';
 import { pruneGraph } from '../graph/passes/prune.ts';
+import { scaleProducts } from '../graph/passes/scale-products.ts';
 import { buildTrainingModel } from '../models/causal-lm.ts';
 import type { ModelConfig } from '../models/config.ts';
 import { parameterShapes } from '../models/parameters.ts';
@@ -71,6 +72,7 @@ export function buildTrainingGraph(config: ModelConfig, options: TrainingGraphOp
     graph.output(gradientName(name), found[index] as Value);
   });
   pruneGraph(graph);
+  scaleProducts(graph);
   return graph;
 }
 

@@ -2,7 +2,7 @@ import { IteraError } from '../../core/errors.ts';
 import type { Operator, Value } from '../graph.ts';
 import { defineOperator, integerAttribute, required } from '../operator.ts';
 import { broadcastShapes, type Dim, formatShape, type Shape } from '../shape.ts';
-import { sumTo } from './broadcasting.ts';
+import { reshape, sumTo } from './broadcasting.ts';
 import { transpose } from './layout.ts';
 
 function clash(a: Shape, b: Shape): IteraError {
@@ -88,6 +88,7 @@ const gemmOp = defineOperator({
     const c = inputs[2];
     const transA = integerAttribute(attributes, 'transA', 0) === 1;
     const transB = integerAttribute(attributes, 'transB', 0) === 1;
+    if ('alpha' in attributes) throw new IteraError('GRADIENT_UNDEFINED', 'A scaled Gemm has no gradient.');
     const bias = c && !c.constant ? sumTo(upstream, c.shape) : undefined;
     return [
       a.constant
@@ -98,8 +99,12 @@ const gemmOp = defineOperator({
       b.constant
         ? undefined
         : transB
-          ? gemm(upstream, a, { transA: true, transB: transA })
-          : gemm(a, upstream, { transA: !transA }),
+          ? transA
+            ? gemm(upstream, a, { transA: true, transB: true })
+            : tallProduct(upstream, a)
+          : transA
+            ? gemm(a, upstream)
+            : tallProduct(a, upstream),
       bias,
     ];
   },
@@ -108,15 +113,42 @@ const gemmOp = defineOperator({
 export interface GemmOptions {
   readonly transA?: boolean;
   readonly transB?: boolean;
+  /** Multiplies the product. */
+  readonly alpha?: number;
   /** Added to the product, broadcast to its shape. */
   readonly bias?: Value;
 }
 
-/** Product of two matrices, each optionally transposed, plus an optional bias. */
-export function gemm(a: Value, b: Value, { transA = false, transB = false, bias }: GemmOptions = {}): Value {
+/** Product of two matrices, each optionally transposed, times an optional factor, plus an optional bias. */
+export function gemm(a: Value, b: Value, options: GemmOptions = {}): Value {
+  const { transA = false, transB = false, alpha = 1, bias } = options;
   const inputs = bias ? [a, b, bias] : [a, b];
   return a.graph.add(gemmOp, inputs, {
     ...(transA && { transA: 1 }),
     ...(transB && { transB: 1 }),
+    ...(alpha !== 1 && { alpha: { float: alpha } }),
   })[0] as Value;
+}
+
+/** Of so few columns, a transposition costs more than it saves. */
+const narrow = 32;
+
+/**
+ * a^T b. ONNX Runtime's product takes a quarter to a half longer when it transposes its first factor itself, many times
+ * over, so the narrower of the two is transposed before, and the product after if that was `b`. On three axes, because on
+ * two the runtime would fold the transposition back into the product.
+ *
+ * @param a - `[M, I]`.
+ * @param b - `[M, J]`.
+ */
+function tallProduct(a: Value, b: Value): Value {
+  const [rows, widthA, widthB] = [a.shape[0], a.shape[1], b.shape[1]];
+  const known = typeof rows === 'number' && typeof widthA === 'number' && typeof widthB === 'number';
+  if (!known || Math.min(widthA, widthB) < narrow) return gemm(a, b, { transA: true });
+  return widthA > widthB ? transposed(gemm(transposed(b), a)) : gemm(transposed(a), b);
+}
+
+function transposed(x: Value): Value {
+  const [rows, columns] = x.shape.map(Number) as [number, number];
+  return reshape(transpose(reshape(x, [1, rows, columns]), [0, 2, 1]), [columns, rows]);
 }
