@@ -12,7 +12,7 @@ export default defineConfig({
     pool: 'forks',
     // Many tests wait for processes of their own; the default leaves one of two cores to nobody.
     maxWorkers: Math.max(2, availableParallelism() - 1),
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     allowOnly: false,
     expect: { requireAssertions: true },

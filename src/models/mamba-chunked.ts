@@ -14,7 +14,7 @@ import {
   neg,
   reduceSum,
   reshape,
-  silu,
+  siluWithSlope,
   slice,
   softplus,
   split,
@@ -70,7 +70,7 @@ export function mambaChunked(
   const decay = mul(dt, neg(exp(weights.get('A_log'))));
   const scanned = chunkedScan({ x: inner, dt, decay, b, c }, config, weights, state?.ssm);
   const y = reshape(scanned.output, [rows, sizes.inner]);
-  const normed = unitNorm(mul(y, silu(z)), config.rmsNormEps);
+  const normed = unitNorm(mul(y, siluWithSlope(z)), config.rmsNormEps);
   return {
     output: project(normed, 'out_proj', config, weights, weights.get('norm.weight')),
     state: { conv: convolved.state, ssm: scanned.state },
@@ -107,7 +107,7 @@ function causalConv(x: Value, config: ModelConfig, weights: Weights, state?: Val
       },
     };
   });
-  return { output: silu(sum), state: slice(padded, 1, length, length + kernel - 1) };
+  return { output: siluWithSlope(sum), state: slice(padded, 1, length, length + kernel - 1) };
 }
 
 interface ScanInputs {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { IteraError } from '../core/errors.ts';
+import { compareFacts, type RunFacts } from '../core/run-facts.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { replaceFile } from '../data/atomic-file.ts';
 import { makeFolder } from '../data/folder-file.ts';
@@ -9,19 +10,19 @@ import { decodeSafetensors, encodeSafetensors } from '../models/safetensors.ts';
 import type { Stepper } from './stepper.ts';
 import type { TrainingProgress } from './trainer.ts';
 
-const format = 'itera-lite-checkpoint-1';
+const format = 'itera-lite-checkpoint-2';
 
 /**
  * Stores weights, optimiser moments and progress in one safetensors file, atomically: a crash leaves the old one.
  *
- * @param runKey - Hash of what the run depends on (recipe, texts, tokenizer); reading checks it.
+ * @param facts - What the run depends on (recipe, texts, tokenizer); reading checks it.
  * @throws {@link IteraError} `OUTPUT_UNWRITABLE`.
  */
 export async function writeCheckpoint(
   path: string,
   { parameters, optimizer }: Pick<Stepper, 'parameters' | 'optimizer'>,
   progress: TrainingProgress,
-  runKey: string,
+  facts: RunFacts,
 ): Promise<void> {
   const flat = (data: Float32Array): Tensor => ({ dtype: 'float32', shape: [data.length], data });
   const tensors = new Map([
@@ -29,7 +30,7 @@ export async function writeCheckpoint(
     ['mean', flat(optimizer.mean)],
     ['variance', flat(optimizer.variance)],
   ]);
-  const content = { runKey, optimizerStep: optimizer.step, progress };
+  const content = { facts, optimizerStep: optimizer.step, progress };
   const metadata = { format, content: JSON.stringify(content), sha256: hashContent(tensors, JSON.stringify(content)) };
   try {
     await makeFolder(dirname(path));
@@ -50,7 +51,7 @@ export async function writeCheckpoint(
 export async function readCheckpoint(
   path: string,
   { parameters, optimizer }: Pick<Stepper, 'parameters' | 'optimizer'>,
-  runKey: string,
+  facts: RunFacts,
 ): Promise<TrainingProgress> {
   const bytes = await readWholeFile(path).catch((cause: unknown) => {
     const absent = (cause as NodeJS.ErrnoException).code === 'ENOENT';
@@ -64,12 +65,9 @@ export async function readCheckpoint(
   if (metadata['format'] !== format || metadata['sha256'] !== hashContent(tensors, content)) {
     throw invalid(path, 'its checksum or format is wrong, so it is damaged');
   }
-  const parsed = JSON.parse(content) as { runKey: string; optimizerStep: number; progress: TrainingProgress };
-  if (parsed.runKey !== runKey)
-    throw invalid(
-      path,
-      'it belongs to a run with another recipe (its number of steps and order of teachers included), text, tokenizer, teacher or first model',
-    );
+  const parsed = JSON.parse(content) as { facts: RunFacts; optimizerStep: number; progress: TrainingProgress };
+  const { names, text } = compareFacts(parsed.facts, facts);
+  if (names.length > 0) throw invalid(path, `it belongs to a run that differs in ${text}`);
   const targets = { weights: parameters.data, mean: optimizer.mean, variance: optimizer.variance };
   for (const [name, target] of Object.entries(targets)) {
     const stored = tensors.get(name);

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 import { createRandom } from '../core/random.ts';
+import type { RunFacts } from '../core/run-facts.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { createBatchSampler } from '../data/batches.ts';
 import { type Dataset, openDataset } from '../data/dataset-files.ts';
@@ -134,7 +134,7 @@ async function runPrepared(
   for (const dataset of datasets) tokens.push(await loadTokens(dataset, tokenizer, prepared.sha256, stoppable));
   const validation = await readValidation(recipe, places);
 
-  const runKey = keyOf(recipe, datasets, prepared, models, options.rounding?.identity);
+  const facts = factsOf(recipe, datasets, prepared, models, options.rounding?.identity);
   const sampler = createBatchSampler({
     sources: tokens.map((source, index) => ({ tokens: source, weight: recipe.mixture[index]?.weight ?? 1 })),
     batchSize: recipe.batchSize,
@@ -145,7 +145,7 @@ async function runPrepared(
 
   onStage?.('building the training graph');
   const takeSteps = async (stepper: Stepper): Promise<TrainingProgress> => {
-    const before = resume ? await readCheckpoint(checkpointPath, stepper, runKey) : undefined;
+    const before = resume ? await readCheckpoint(checkpointPath, stepper, facts) : undefined;
     onStage?.('training');
     const { sequenceLength, initShare = 0 } = recipe;
     const measure = () =>
@@ -164,7 +164,7 @@ async function runPrepared(
       validateEvery: recipe.validateEvery,
       validateFirst: models.init !== undefined,
       checkpoint: async (now) => {
-        await writeCheckpoint(checkpointPath, stepper, now, runKey);
+        await writeCheckpoint(checkpointPath, stepper, now, facts);
         await writeCurves(runDir, now);
       },
       checkpointEvery: recipe.checkpointEvery,
@@ -241,25 +241,31 @@ function optimizerOf(recipe: Recipe): OptimizerOptions {
 }
 
 /**
- * Hash of all that decides a run's steps; models count by their content, wherever they are. The model's name does not, nor
- * does `initShare`, which comes after the steps: a run that has ended is resumed with another share to write that mean.
+ * All that decides a run's steps; models count by their content, wherever they are. The model's name does not, nor does
+ * `initShare`, which comes after the steps: a run that has ended is resumed with another share to write that mean.
  */
-function keyOf(
+function factsOf(
   { distillation, initShare: _, name: __, ...recipe }: Recipe,
   datasets: readonly Dataset[],
   { sha256 }: PreparedTokenizer,
   { init, teachers }: SourceModels,
   rounding: unknown,
-): string {
-  const parts: unknown[] = [
-    recipe,
-    datasets.map(({ sha256: hash, reading }) => (reading === undefined ? hash : [hash, reading])),
-    sha256,
-    ...(init ? [{ init: init.sha256 }] : []),
-    ...(teachers.length > 0 ? [{ ...distillation, teacher: teachers.map((one) => one.sha256) }] : []),
-    ...(rounding === undefined ? [] : [{ rounding }]),
-  ];
-  return createHash('sha256').update(JSON.stringify(parts, sortFields)).digest('hex');
+): RunFacts {
+  const fields = { ...recipe, ...(distillation && { distillation: { ...distillation, teacher: undefined } }) };
+  const texts = datasets.map(({ name, sha256: hash, reading }, index): [string, string] => {
+    return [
+      `text ${index + 1} (${name})`,
+      reading === undefined ? hash : `${hash} ${JSON.stringify(reading, sortFields)}`,
+    ];
+  });
+  return {
+    ...Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, JSON.stringify(value, sortFields)])),
+    ...Object.fromEntries(texts),
+    'tokenizer file': sha256,
+    ...(init && { 'first model': init.sha256 }),
+    ...(teachers.length > 0 && { teachers: teachers.map((one) => one.sha256).join() }),
+    ...(rounding !== undefined && { rounding: JSON.stringify(rounding, sortFields) }),
+  };
 }
 
 /** For `JSON.stringify`: the order in which a recipe or an option names its fields says nothing. */

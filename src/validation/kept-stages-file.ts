@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IteraError } from '../core/errors.ts';
+import { compareFacts, type RunFacts } from '../core/run-facts.ts';
 import { replaceFile } from '../data/atomic-file.ts';
 import { makeFolder } from '../data/folder-file.ts';
 import { readWholeFile } from '../data/whole-file.ts';
@@ -13,18 +14,15 @@ export interface KeptResult {
   readonly seconds: number;
 }
 
-/** Facts by a readable name. */
-type Facts = Readonly<Record<string, string>>;
-
 /** Results of finished stages in a folder, so that an interrupted job can go on. */
 export interface KeptStages {
   readonly dir: string;
   /** Whether there is nothing that another session could go on with. */
   readonly isEmpty: boolean;
   /** The result of an earlier session; undefined if there is none, it is damaged, or it rests on other inputs. */
-  find(id: string, inputs: Facts): Promise<KeptResult | undefined>;
+  find(id: string, inputs: RunFacts): Promise<KeptResult | undefined>;
   /** Keeps a result, whole or not at all. Where that cannot be, the job goes on, and only resuming suffers. */
-  keep(id: string, inputs: Facts, kept: KeptResult): Promise<void>;
+  keep(id: string, inputs: RunFacts, kept: KeptResult): Promise<void>;
   /** Removes all of it. */
   remove(): Promise<void>;
 }
@@ -46,14 +44,14 @@ const format = 'itera-lite-kept-stages-1';
  */
 export async function openKeptStages(
   dir: string,
-  job: Facts,
+  job: RunFacts,
   { resume, onNote = () => undefined }: KeptStagesOptions,
 ): Promise<KeptStages> {
   const jobKey = hash(JSON.stringify(job));
   const headerPath = join(dir, 'job.json');
   const earlier = await readKept(headerPath);
   const isEarlier = resume && earlier.state === 'whole';
-  if (isEarlier) refuseOtherJob(dir, earlier.content as Facts, job);
+  if (isEarlier) refuseOtherJob(dir, earlier.content as RunFacts, job);
   if (!resume && earlier.state !== 'absent') {
     onNote(
       `An earlier run into this folder was not finished. Starting over; instead, Ctrl-C now and --resume go on with it.`,
@@ -118,7 +116,7 @@ interface StoredStage extends KeptResult {
   readonly id: string;
   /** Hash of the job. */
   readonly jobKey: string;
-  readonly inputs: Facts;
+  readonly inputs: RunFacts;
   /** sha256 of the file that belongs to it. */
   readonly file?: string;
 }
@@ -129,22 +127,16 @@ function stagePaths(dir: string, id: string): { readonly result: string; readonl
   return { result: join(dir, `${name}.json`), file: join(dir, `${name}.bin`) };
 }
 
-function refuseOtherJob(dir: string, before: Facts, now: Facts): void {
-  const names = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter(
-    (name) => before[name] !== now[name],
-  );
+function refuseOtherJob(dir: string, before: RunFacts, now: RunFacts): void {
+  const { names, text } = compareFacts(before, now);
   if (names.length === 0) return;
-  const differences = names.map((name) => `${name} (${shorten(before[name])}, now ${shorten(now[name])})`).join(', ');
   throw new IteraError(
     'CHECKPOINT_INVALID',
-    `Cannot resume from ${dir}: the interrupted run differs in ${differences}. Give the same options as then, or leave out ` +
+    `Cannot resume from ${dir}: the interrupted run differs in ${text}. Give the same options as then, or leave out ` +
       '--resume to start over.',
     { dir, differences: names },
   );
 }
-
-/** A hash is told from another by its beginning. */
-const shorten = (value = 'none'): string => (/^[0-9a-f]{40,}$/.test(value) ? `${value.slice(0, 12)}...` : value);
 
 /** The content of a file with a checksum. */
 type Kept =

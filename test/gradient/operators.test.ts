@@ -116,12 +116,19 @@ const cases: Readonly<Record<string, readonly GradientCase[]>> = {
       build: ([a, b]) => op.matMul(a!, b!),
     },
   ],
-  Gemm: [false, true].flatMap((transA) =>
-    [false, true].map((transB) => ({
-      shapes: [transA ? [3, 2] : [2, 3], transB ? [4, 3] : [3, 4], [4]],
-      build: ([a, b, bias]: Parameters<GradientCase['build']>[0]) => op.gemm(a!, b!, { transA, transB, bias: bias! }),
+  Gemm: [
+    ...[false, true].flatMap((transA) =>
+      [false, true].map((transB) => ({
+        shapes: [transA ? [3, 2] : [2, 3], transB ? [4, 3] : [3, 4], [4]],
+        build: ([a, b, bias]: Parameters<GradientCase['build']>[0]) => op.gemm(a!, b!, { transA, transB, bias: bias! }),
+      })),
+    ),
+    // Wide enough that the product of the second factor's gradient is computed another way round, or its transpose is.
+    ...[false, true].map((transB) => ({
+      shapes: [[2, 33], transB ? [32, 33] : [33, 32]],
+      build: ([a, b]: Parameters<GradientCase['build']>[0]) => op.gemm(a!, b!, { transB }),
     })),
-  ),
+  ],
   ReduceSum: [
     { shapes: [[2, 3, 4]], build: ([a]) => op.reduceSum(a!, [0, 2]) },
     { shapes: [[2, 3]], build: ([a]) => op.reduceSum(a!, [-1], { keepDims: true }) },

@@ -23,6 +23,19 @@ const quickGeluOp = defineOperator({
 export const silu = (x: Value): Value =>
   x.dtype === 'float32' ? (x.graph.add(quickGeluOp, [x], { alpha: { float: 1 } })[0] as Value) : mul(x, sigmoid(x));
 
+/** {@link silu} for training: its sigmoid, computed once, also serves the gradient. */
+export function siluWithSlope(x: Value): Value {
+  return x.graph.withGradient([x], () => {
+    const s = sigmoid(x);
+    const y = mul(x, s);
+    return {
+      outputs: [y] as const,
+      // d(x s) = s + y (1 - s).
+      rule: ([upstream]) => [upstream && mul(upstream, add(s, mul(y, sub(1, s))))],
+    };
+  })[0];
+}
+
 const rmsNormOp = defineOperator({
   opType: 'SimplifiedLayerNormalization',
   infer: (inputs, attributes) => {

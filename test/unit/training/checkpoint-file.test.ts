@@ -50,9 +50,9 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 /** Reads a file that must be refused, and checks that nothing of it got through. */
-async function expectRefusal(code: string, message: RegExp, runKey = 'key', target = holder(2)): Promise<void> {
+async function expectRefusal(code: string, message: RegExp, facts = {}, target = holder(2)): Promise<void> {
   const before = holder(2, target.parameters.data.length);
-  await expect(readCheckpoint(path, target, runKey)).rejects.toMatchObject({
+  await expect(readCheckpoint(path, target, facts)).rejects.toMatchObject({
     code,
     message: expect.stringMatching(message),
   });
@@ -63,43 +63,43 @@ describe('a checkpoint', () => {
   it('gives back weights, moments, step and progress, bit for bit', async () => {
     const stored = holder(1);
     stored.parameters.data.set([-0, 1e-45, Number.NaN, Number.POSITIVE_INFINITY]);
-    await writeCheckpoint(path, stored, progress, 'key');
+    await writeCheckpoint(path, stored, progress, {});
     const target = holder(2);
-    expect(await readCheckpoint(path, target, 'key')).toEqual(progress);
+    expect(await readCheckpoint(path, target, {})).toEqual(progress);
     expect(differences(target, stored)).toBe(0);
   });
 
   it('replaces the one before and leaves nothing else in the folder', async () => {
-    await writeCheckpoint(path, holder(1), progress, 'key');
-    await writeCheckpoint(path, holder(3), { ...progress, step: 18 }, 'key');
+    await writeCheckpoint(path, holder(1), progress, {});
+    await writeCheckpoint(path, holder(3), { ...progress, step: 18 }, {});
     const target = holder(2);
-    expect((await readCheckpoint(path, target, 'key')).step).toBe(18);
+    expect((await readCheckpoint(path, target, {})).step).toBe(18);
     expect(differences(target, holder(3))).toBe(0);
     expect(await readdir(join(folder, 'run'))).toEqual(['checkpoint.safetensors']);
   });
 
   it('has the same bytes for the same content', async () => {
-    await writeCheckpoint(path, holder(1), progress, 'key');
+    await writeCheckpoint(path, holder(1), progress, {});
     const first = await readFile(path);
-    await writeCheckpoint(path, holder(1), progress, 'key');
+    await writeCheckpoint(path, holder(1), progress, {});
     expect(first.equals(await readFile(path))).toBe(true);
   });
 
   it('survives a writer that was killed half-way', async () => {
-    await writeCheckpoint(path, holder(1), progress, 'key');
+    await writeCheckpoint(path, holder(1), progress, {});
     const whole = await readFile(path);
     await writeFile(`${path}.4711.tmp`, whole.subarray(0, whole.length / 2));
     const target = holder(2);
-    await readCheckpoint(path, target, 'key');
+    await readCheckpoint(path, target, {});
     expect(differences(target, holder(1))).toBe(0);
-    await writeCheckpoint(path, holder(3), progress, 'key');
-    await readCheckpoint(path, target, 'key');
+    await writeCheckpoint(path, holder(3), progress, {});
+    await readCheckpoint(path, target, {});
     expect(differences(target, holder(3))).toBe(0);
   });
 });
 
 describe('a checkpoint is refused', () => {
-  beforeEach(() => writeCheckpoint(path, holder(1), progress, 'key'));
+  beforeEach(() => writeCheckpoint(path, holder(1), progress, {}));
 
   it('cut anywhere', async () => {
     const whole = await readFile(path);
@@ -135,16 +135,18 @@ describe('a checkpoint is refused', () => {
     }
   });
 
-  it('if it belongs to another run', async () => {
+  it('if it belongs to another run, and says in what that differs', async () => {
+    const facts = { steps: '100', 'text 1 (stories)': 'a'.repeat(64) };
+    await writeCheckpoint(path, holder(1), progress, { steps: '50', seed: '1', 'text 1 (stories)': 'b'.repeat(64) });
     await expectRefusal(
       'CHECKPOINT_INVALID',
-      /another recipe .*text, tokenizer, teacher or first model/,
-      'another key',
+      /a run that differs in steps \(50, now 100\), seed \(1, now none\), text 1 \(stories\) \(bbbbbbbbbbbb\.\.\., now aaaaaaaaaaaa\.\.\.\)\./,
+      facts,
     );
   });
 
   it.each([11, 13, 0])('by a model of %i weights instead of 12', async (size) => {
-    await expectRefusal('CHECKPOINT_INVALID', /its weights do not fit this model/, 'key', holder(2, size));
+    await expectRefusal('CHECKPOINT_INVALID', /its weights do not fit this model/, {}, holder(2, size));
   });
 
   it('if there is none', async () => {
@@ -162,7 +164,7 @@ describe('a checkpoint is refused', () => {
 describe('writing a checkpoint that cannot be written', () => {
   it('below a file says so', async () => {
     await writeFile(join(folder, 'run'), 'not a folder');
-    await expect(writeCheckpoint(path, holder(1), progress, 'key')).rejects.toMatchObject({
+    await expect(writeCheckpoint(path, holder(1), progress, {})).rejects.toMatchObject({
       code: 'OUTPUT_UNWRITABLE',
       message: expect.stringContaining(path),
       data: { path },
@@ -172,20 +174,20 @@ describe('writing a checkpoint that cannot be written', () => {
 
   it('over a folder leaves nothing behind', async () => {
     await mkdir(path, { recursive: true });
-    await expect(writeCheckpoint(path, holder(1), progress, 'key')).rejects.toMatchObject({
+    await expect(writeCheckpoint(path, holder(1), progress, {})).rejects.toMatchObject({
       code: 'OUTPUT_UNWRITABLE',
     });
     expect(await readdir(join(folder, 'run'))).toEqual(['checkpoint.safetensors']);
   });
 
   it('leaves the old one, whatever fails', async () => {
-    await writeCheckpoint(path, holder(1), progress, 'key');
+    await writeCheckpoint(path, holder(1), progress, {});
     const copy = join(folder, 'copy');
     await copyFile(path, copy);
     // A name that is too long for the file system once the temporary ending is added, but not by itself.
     const long = join(folder, `${'n'.repeat(245)}.safe`);
     await copyFile(path, long);
-    await expect(writeCheckpoint(long, holder(3), progress, 'key')).rejects.toMatchObject({
+    await expect(writeCheckpoint(long, holder(3), progress, {})).rejects.toMatchObject({
       code: 'OUTPUT_UNWRITABLE',
     });
     expect((await readFile(long)).equals(await readFile(copy))).toBe(true);

@@ -39,13 +39,13 @@ async function trainAnew(
   const stepper: Stepper = await createToyStepper({ threads }, { seed: resume ? 99 : 1 });
   try {
     const losses = new Map<number, number>();
-    const before = resume ? await readCheckpoint(path, stepper, 'key') : undefined;
+    const before = resume ? await readCheckpoint(path, stepper, {}) : undefined;
     const progress = await train(stepper, createToySampler(), {
       schedule: toySchedule(totalSteps),
       validateEvery: 4,
       validate: async () => ({ norm: Math.hypot(...stepper.parameters.data) }),
       checkpointEvery,
-      checkpoint: (now) => writeCheckpoint(path, stepper, now, 'key'),
+      checkpoint: (now) => writeCheckpoint(path, stepper, now, {}),
       ...(before && { resume: before }),
       onStep: ({ step, loss }) => {
         losses.set(step, loss);
