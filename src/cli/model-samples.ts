@@ -3,14 +3,16 @@ import { openDataset } from '../data/dataset-files.ts';
 import type { SampleText } from '../models/model-card.ts';
 import { loadModel } from '../runtime/load-model-file.ts';
 import type { Recipe } from '../training/recipe.ts';
+import { sampling } from '../validation/run-samples.ts';
 
 /** Words of a document that a model is given. */
 const promptWords = 6;
 /** About 110 words. */
 const maxNewTokens = 150;
-const topP = 0.95;
+/** As in the report of `run`. */
+const { temperature: usual, topP } = sampling;
 /** One sample each, in the order of the documents; 0 always takes the most probable token. */
-const temperatures = [0, 0.8, 0.8, 0.8, 0.8, 0.8];
+const temperatures = [0, usual, usual, usual, usual, usual];
 
 /**
  * Lets a model continue the beginnings of the first validation documents of a recipe's first dataset that has some.
