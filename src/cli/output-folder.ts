@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { access, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 
 /**
@@ -29,6 +29,29 @@ export async function checkOutputFolder(dir: string): Promise<void> {
       }
     }
   }
+}
+
+/**
+ * Makes sure that what is written to one folder cannot overwrite, or be taken for, what another holds.
+ *
+ * @throws {@link IteraError} `INVALID_ARGUMENT` if `inner` is `outer` or lies in it, by whatever names.
+ */
+export async function refuseWithin(
+  { option: innerOption, dir: inner }: { readonly option: string; readonly dir: string },
+  { option: outerOption, dir: outer }: { readonly option: string; readonly dir: string },
+): Promise<void> {
+  const way = relative(await truePath(resolve(outer)), await truePath(resolve(inner)));
+  if (way.split(sep)[0] === '..' || isAbsolute(way)) return;
+  const message =
+    `Expected ${innerOption} to lie outside of ${outerOption}, but ${inner} ${way === '' ? 'is' : 'lies in'} ${outer}. ` +
+    'Name another folder.';
+  throw new IteraError('INVALID_ARGUMENT', message, { inner, outer });
+}
+
+/** A path without links, as far as it exists. */
+async function truePath(path: string): Promise<string> {
+  const parent = dirname(path);
+  return realpath(path).catch(async () => (parent === path ? path : join(await truePath(parent), basename(path))));
 }
 
 function unwritable(dir: string, reason: string, cause?: unknown): IteraError {

@@ -13,7 +13,7 @@ import { runTraining, type TrainedRun } from '../training/training-run-file.ts';
 import { interruptSignal } from './interrupt.ts';
 import { writeSamples } from './model-samples.ts';
 import { collect, parseCount, parseFraction, parseShare, parseThreads, wholeNumber } from './options.ts';
-import { checkOutputFolder } from './output-folder.ts';
+import { checkOutputFolder, refuseWithin } from './output-folder.ts';
 import { packageVersion } from './package-version.ts';
 import { createProgress } from './progress.ts';
 import { chooseRecipe, describeRecipe, type RecipeOptions } from './train-recipe.ts';
@@ -88,6 +88,7 @@ async function run(options: TrainCommandOptions): Promise<void> {
   const outDir = options.out ?? join('models', recipe.name);
   await checkOutputFolder(outDir);
   await checkOutputFolder(runDir);
+  await refuseWithin({ option: '--run-dir', dir: runDir }, { option: '--out', dir: outDir });
   if (!options.overwrite) await refuseUsedFolder(outDir);
   const progress = createProgress();
   const { signal, stop } = interruptSignal('stopping after this step and saving; press again to quit at once');

@@ -131,7 +131,7 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
       ]),
     ),
     '## Recipe',
-    `${count(training.steps)} steps, ${count(training.tokens)} tokens, ${training.threads} threads on ${training.cpu}, ` +
+    `${count(training.steps)} steps, ${count(training.tokens)} tokens, ${counted(training.threads, 'thread')} on ${training.cpu}, ` +
       `Itera-Lite ${provenance.iteraLite}. Loss over the last steps ${training.finalLossNats.toFixed(4)} nats per token. ` +
       `The recipe in full:`,
     `\`\`\`json\n${JSON.stringify(recipe, undefined, 2)}\n\`\`\``,
@@ -152,7 +152,7 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
           ['dataset', 'split', 'metric', 'value', '95% interval', 'documents', 'protocol'],
           measurements.map(measurementRow),
         )
-      : 'None yet: run `itera-lite evaluate --model DIR --save`.',
+      : 'None yet: run `itera-lite evaluate --model DIR --dataset NAME --save`.',
     ...(samples.length > 0 ? ['## Samples', ...describeSamples(samples)] : []),
     '## Limits',
     `It knows nothing but the texts above${sources.length > 0 ? ` and those of ${listed(sources)}` : ''}: expect fluent nonsense outside of ` +
@@ -160,7 +160,8 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
       'they contain, biases included. Not for advice or decisions of any kind. The texts keep their own licences.',
     '## Licence',
     `${provenance.licence ? `The weights are published under ${provenance.licence}.` : 'Its maker has stated none for the weights.'} ` +
-      'The texts they were trained on have the licences in the table above.',
+      'The texts they were trained on have the licences in the table above' +
+      `${sources.length > 0 ? `; those of ${listed(sources)} are not in it` : ''}.`,
   ];
   return `${sections.join('\n\n')}\n`;
 }
@@ -184,7 +185,9 @@ function describeSamples(samples: readonly SampleText[]): string[] {
     ...samples.flatMap(({ prompt, text, seed, temperature, topP }) => {
       const method =
         temperature === 0 ? 'The most probable tokens' : `Temperature ${temperature}, top-p ${topP}, seed ${seed}`;
-      const lines = `**${prompt.trim()}**${text}`.split('\n').map((line) => (line === '' ? '>' : `> ${line}`));
+      const lines = printable(`**${prompt.trim()}**${text}`)
+        .split('\n')
+        .map((line) => (line === '' ? '>' : `> ${line}`));
       return [`${method}:`, lines.join('\n')];
     }),
   ];
@@ -199,6 +202,11 @@ function measurementRow(record: MeasurementRecord): string[] {
   return [dataset, split, record.metric, record.value.toFixed(digits), interval, `${record.n}`, record.method];
 }
 
+/** Control characters, which a hardly trained model writes too, would make the card a binary file to many tools. */
+const printable = (text: string): string => text.replaceAll('\r\n', '\n').replaceAll(/(?![\n\t])\p{Cc}/gu, '\u{fffd}');
+
+const counted = (number: number, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;
+
 const listed = (names: readonly string[]): string => new Intl.ListFormat('en').format(names);
 
 function describeOrigin({ init, teachers }: ModelProvenance): string {
@@ -210,7 +218,7 @@ function describeOrigin({ init, teachers }: ModelProvenance): string {
 function describeLayers(config: ModelConfig): string {
   const kinds = [...new Set(config.layersBlockType)].join(' and ');
   return config.numLocalExperts > 0
-    ? `${kinds} layers, ${config.numLocalExperts} experts of which ${config.numExpertsPerTok} work on each token`
+    ? `${kinds} layers, ${counted(config.numLocalExperts, 'expert')} of which ${config.numExpertsPerTok} work on each token`
     : `${kinds} layers`;
 }
 

@@ -166,7 +166,7 @@ export function parseRecipe(
   }
   const recipe = json as Recipe;
   if (!startsFromModel && recipe.preset === undefined)
-    throw invalid('preset', 'is missing, and no model to start from is named');
+    throw invalid('preset', 'is missing, and no model to start from is named (--init)');
   if (!startsFromModel && recipe.initShare !== undefined) {
     throw invalid('initShare', 'needs a model to start from (--init)');
   }

@@ -97,8 +97,8 @@ function checkRecipe({ preset, ...recipe }: Recipe, { folder }: SourceModel): vo
   const stated = resizeConfig(presetConfig(preset, folder.config.vocabSize), sizesOf(recipe));
   if (isDeepStrictEqual(stated, folder.config)) return;
   throw contradiction(
-    `Expected the model to start from to be of the recipe's preset "${preset}", but ${folder.dir} has another ` +
-      'architecture. Leave the preset out of the recipe, or start from another model.',
+    `Expected the model to start from to be of the recipe's preset "${preset}"${recipe.model ? ' with the sizes in model' : ''}, but ${folder.dir} has another ` +
+      'architecture. Leave preset and model out of the recipe, or start from another model.',
   );
 }
 

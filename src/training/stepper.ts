@@ -175,7 +175,7 @@ export async function createStepper(
         throw new IteraError(
           'TRAINING_DIVERGED',
           `Step ${step}: expected a finite loss and gradient, got ${loss} and ${norm}. ` +
-            'Lower the learning rate or resume from an earlier checkpoint.',
+            'Start again with a lower learning rate; what a checkpoint of this run resumes has the present one.',
           { step, loss, gradientNorm: norm },
         );
       }

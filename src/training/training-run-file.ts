@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IteraError } from '../core/errors.ts';
 import { createRandom } from '../core/random.ts';
-import type { RunFacts } from '../core/run-facts.ts';
+import { listFacts, type RunFacts } from '../core/run-facts.ts';
 import type { Tensor } from '../core/tensor.ts';
 import { createBatchSampler } from '../data/batches.ts';
 import { type Dataset, openDataset } from '../data/dataset-files.ts';
@@ -251,28 +251,20 @@ function factsOf(
   { init, teachers }: SourceModels,
   rounding: unknown,
 ): RunFacts {
-  const fields = { ...recipe, ...(distillation && { distillation: { ...distillation, teacher: undefined } }) };
-  const texts = datasets.map(({ name, sha256: hash, reading }, index): [string, string] => {
-    return [
-      `text ${index + 1} (${name})`,
-      reading === undefined ? hash : `${hash} ${JSON.stringify(reading, sortFields)}`,
-    ];
-  });
+  const texts = datasets.map(({ sha256: hash, reading }, index) => ({
+    [`text ${index + 1}`]: hash,
+    ...(reading !== undefined && listFacts(reading, `text ${index + 1} read by`)),
+  }));
   return {
-    ...Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, JSON.stringify(value, sortFields)])),
-    ...Object.fromEntries(texts),
+    ...listFacts(recipe),
+    ...(distillation && listFacts({ ...distillation, teacher: undefined }, 'distillation')),
+    ...Object.assign({}, ...texts),
     'tokenizer file': sha256,
     ...(init && { 'first model': init.sha256 }),
-    ...(teachers.length > 0 && { teachers: teachers.map((one) => one.sha256).join() }),
-    ...(rounding !== undefined && { rounding: JSON.stringify(rounding, sortFields) }),
+    ...listFacts(Object.fromEntries(teachers.map((teacher, index) => [`teacher ${index + 1}`, teacher.sha256]))),
+    ...(rounding !== undefined && listFacts(rounding, 'rounding')),
   };
 }
-
-/** For `JSON.stringify`: the order in which a recipe or an option names its fields says nothing. */
-const sortFields = (_: string, value: unknown): unknown =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-    : value;
 
 async function prepareFolder(runDir: string, checkpointPath: string, resume: boolean): Promise<void> {
   const exists = await stat(checkpointPath).then(

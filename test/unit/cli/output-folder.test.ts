@@ -1,8 +1,8 @@
-import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { checkOutputFolder } from '../../../src/cli/output-folder.ts';
+import { checkOutputFolder, refuseWithin } from '../../../src/cli/output-folder.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -32,4 +32,34 @@ describe('checkOutputFolder', () => {
     await chmod(closed, 0o555);
     await expect(checkOutputFolder(join(closed, 'new'))).rejects.toMatchObject({ code: 'OUTPUT_UNWRITABLE' });
   });
+});
+
+describe('refuseWithin', () => {
+  const check = (inner: string, outer: string) =>
+    refuseWithin({ option: '--run-dir', dir: join(folder, inner) }, { option: '--out', dir: join(folder, outer) });
+
+  beforeEach(async () => {
+    await mkdir(join(folder, 'real'));
+    await symlink(join(folder, 'real'), join(folder, 'link'));
+  });
+
+  it.each([
+    ['new', 'new', 'is'],
+    ['new/run', 'new', 'lies in'],
+    ['real/../new', 'new/.', 'is'],
+    ['link', 'real', 'is'],
+    ['real/run/1', 'link', 'lies in'],
+  ])('refuses %j for %j', async (inner, outer, relation) => {
+    await expect(check(inner, outer)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(new RegExp(`^Expected --run-dir to lie outside of --out, but .* ${relation} `)),
+    });
+  });
+
+  it.each([
+    ['run', 'model'],
+    ['real', 'real/model'],
+    ['real/..run', 'real/model'],
+    ['models', 'model'],
+  ])('accepts %j for %j', (inner, outer) => expect(check(inner, outer)).resolves.toBeUndefined());
 });

@@ -85,6 +85,12 @@ describe('the model card', () => {
     expect(tableUnder(card, 'Training data')[1]?.[5]).toBe('CC0-1.0');
   });
 
+  test('holds no control characters of samples', () => {
+    const samples = [{ prompt: 'A\u0000', text: '\u001b[1m b\tc\r\nd', seed: 1, temperature: 0.7, topP: 0.95 }];
+    const card = renderModelCard(config, { ...provenance, samples });
+    expect(card).toContain('> **A\ufffd**\ufffd[1m b\tc\n> d');
+  });
+
   test('says so where licences are not stated', () => {
     const card = renderModelCard(config, provenance);
     expect(card).toContain('Its maker has stated none for the weights.');
