@@ -161,7 +161,7 @@ export function renderModelCard(config: ModelConfig, provenance: ModelProvenance
     '## Licence',
     `${provenance.licence ? `The weights are published under ${provenance.licence}.` : 'Its maker has stated none for the weights.'} ` +
       'The texts they were trained on have the licences in the table above' +
-      `${sources.length > 0 ? `; those of ${listed(sources)} are not in it` : ''}.`,
+      `${sources.length > 0 ? `; those of ${listed(sources)} the ones that its card states` : ''}.`,
   ];
   return `${sections.join('\n\n')}\n`;
 }
