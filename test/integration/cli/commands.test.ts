@@ -170,7 +170,7 @@ describe('itera-lite run', () => {
     expect(code).toBe(0);
     const datasets = new Set(parse(stdout).records.map(({ conditions }) => conditions.dataset));
     expect([...datasets]).toEqual([undefined, 'tinystories', 'wikitext-2']);
-  });
+  }, 180_000);
 });
 
 describe('itera-lite evaluate', () => {
