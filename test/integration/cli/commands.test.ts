@@ -35,7 +35,7 @@ describe('itera-lite run, without data', () => {
   beforeAll(async () => {
     ended = await command('run', '--model', 'itera-lite-micro', '--out', out(), '--no-energy');
     report = await readReport(join(out(), 'report.json'));
-  }, 300_000);
+  }, 900_000);
 
   it('ends well, with results on stdout and all else on stderr', () => {
     expect(ended.code).toBe(0);
